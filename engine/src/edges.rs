@@ -1,0 +1,34 @@
+//! The edges of a graph on their way from a loader to the [graph builder](crate::graph).
+
+use crate::ids::ExternalIds;
+
+/// Edges as they were read: external ids by rank, one entry an input edge, in input order.
+///
+/// `sources`, `targets` and (when present) `weights` have one length. Values of `sources` and `targets` are ranks in
+/// `ids`. Undirected input has been written out as both directions already; parallel edges are still apart; weights
+/// are finite and not negative; zero weights may be present (the builder drops those edges and keeps their nodes).
+#[derive(Debug, Clone, PartialEq)]
+pub struct EdgeList {
+    /// All ids that occur, ascending.
+    pub ids: ExternalIds,
+    /// Rank of each edge's source.
+    pub sources: Vec<u32>,
+    /// Rank of each edge's target.
+    pub targets: Vec<u32>,
+    /// Weight of each edge; `None` when the input had no weights (each edge then weighs 1).
+    pub weights: Option<Vec<f64>>,
+}
+
+impl EdgeList {
+    /// How many input edges there are, parallel ones counted apart.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// True when there is no edge.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sources.is_empty()
+    }
+}

@@ -1,0 +1,44 @@
+//! The one place where memory is mapped.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+
+/// A whole file, mapped read-only and shared.
+#[derive(Debug, Clone)]
+pub(crate) struct Map(Arc<memmap2::Mmap>);
+
+impl Map {
+    /// Maps a file. Cost: constant; pages are read when they are first touched.
+    pub(crate) fn open(path: &Path) -> Result<Map> {
+        #[expect(clippy::disallowed_methods, reason = "the error is wrapped with its path right here")]
+        let file = File::open(path).map_err(Error::io(path, "open"))?;
+        let metadata = file.metadata().map_err(Error::io(path, "read its length"))?;
+        if !metadata.is_file() {
+            return Err(Error::Kind { path: path.to_owned(), expected: "a file", got: "something else".into() });
+        }
+        // SAFETY: a map is sound as long as nobody changes or truncates the file. Walkprint's files are renamed into
+        // place when complete and never written again; a store that another program rewrites in place is outside the
+        // contract, as it is for every program that maps its data.
+        #[expect(unsafe_code, reason = "memory maps have no safe constructor")]
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path, "map"))?;
+        Ok(Map(Arc::new(map)))
+    }
+
+    /// A copy in anonymous memory that the system is asked to back by huge pages (2 MiB on x86-64): random reads over
+    /// more memory than the cache then miss the page tables less often. Where huge pages are not to be had the copy
+    /// is an ordinary one.
+    pub(crate) fn copied(bytes: &[u8]) -> std::io::Result<Map> {
+        let mut map = memmap2::MmapMut::map_anon(bytes.len().max(1))?;
+        #[cfg(target_os = "linux")]
+        let _ = map.advise(memmap2::Advice::HugePage); // a wish: without it everything works the same
+        map[..bytes.len()].copy_from_slice(bytes);
+        Ok(Map(Arc::new(map.make_read_only()?)))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}

@@ -1,0 +1,314 @@
+//! From a list of edges to rows: group by source, add up parallel edges, number the nodes, group again.
+//!
+//! Memory: the edge list, plus eight bytes an edge (sixteen more with weights) while rows are sorted.
+
+use serde::{Deserialize, Serialize};
+
+use super::order::NodeOrder;
+use super::rows::Graph;
+use crate::edges::EdgeList;
+use crate::error::{Error, Result};
+use crate::ids::{ExternalIds, MAX_NODES, NodeId};
+
+/// What was found while the graph was built.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BuildReport {
+    /// Nodes, isolated ones included.
+    pub nodes: u64,
+    /// Edges after parallel ones were added up.
+    pub edges: u64,
+    /// Input edges that were added to another one.
+    pub parallel_edges_merged: u64,
+    /// Edges of weight zero that were left out.
+    pub zero_weight_edges: u64,
+    /// Edges from a node to itself.
+    pub self_loops: u64,
+    /// Nodes without an out-edge.
+    pub dangling_nodes: u64,
+    /// True when edges have weights.
+    pub weighted: bool,
+    /// The smallest and largest weight after adding up; `None` without edges.
+    pub weight_range: Option<(f64, f64)>,
+    /// The largest out-degree.
+    pub largest_degree: u64,
+    /// How nodes are numbered.
+    pub order: String,
+}
+
+/// A graph, its ids, and which rank each node has.
+#[derive(Debug, Clone)]
+pub struct BuiltGraph {
+    /// The rows. A weighted graph has no sampling table yet.
+    pub graph: Graph,
+    /// The external ids by rank.
+    pub ids: ExternalIds,
+    /// The rank of each node.
+    pub rank_of_node: Vec<u32>,
+    /// What was found.
+    pub report: BuildReport,
+}
+
+/// Builds a graph. Parallel edges add up in input order, edges of weight zero are left out (their nodes stay). When
+/// no weight column was read but parallel edges were merged, their number is the weight.
+///
+/// Cost: two counting sorts over the edges and the node order. The result depends on the edge list and the order only.
+///
+/// # Errors
+/// When there are more nodes than [`MAX_NODES`], or weights add up to infinity.
+pub fn build(edges: EdgeList, order: NodeOrder) -> Result<BuiltGraph> {
+    let nodes = edges.ids.len();
+    if MAX_NODES < nodes as u64 {
+        return Err(Error::Graph { what: format!("{nodes} nodes, at most {MAX_NODES} are possible") });
+    }
+    let input_edges = edges.len() as u64;
+    let EdgeList { ids, sources, targets, weights } = edges;
+    let mut rows = Rows::grouped(nodes, sources, targets, weights);
+    let zero_weight_edges = rows.drop_zero_weights();
+    rows.sort_each();
+    rows.merge_parallel()?;
+    let rank_of_node = order.ranks(&rows.offsets, &rows.targets);
+    if order != NodeOrder::Id {
+        rows = rows.renumbered(&rank_of_node);
+        rows.sort_each();
+    }
+    let report = rows.report(input_edges, zero_weight_edges, order);
+    let graph = Graph::from_rows(rows.offsets, rows.targets, rows.weights)?;
+    Ok(BuiltGraph { graph, ids, rank_of_node, report })
+}
+
+/// Rows under construction.
+struct Rows {
+    offsets: Vec<u64>,
+    targets: Vec<NodeId>,
+    weights: Option<Vec<f64>>,
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "offsets index vectors, node numbers are below MAX_NODES")]
+impl Rows {
+    /// Groups edges by source, keeping the input order within a row.
+    fn grouped(nodes: usize, sources: Vec<u32>, targets: Vec<u32>, weights: Option<Vec<f64>>) -> Rows {
+        let offsets = offsets_of(nodes, sources.iter().copied());
+        let mut next = offsets.clone();
+        let mut grouped = vec![0; targets.len()];
+        let mut grouped_weights = weights.as_ref().map(|weights| vec![0.0; weights.len()]);
+        for (edge, &source) in sources.iter().enumerate() {
+            let place = next[source as usize] as usize;
+            next[source as usize] += 1;
+            grouped[place] = targets[edge];
+            if let (Some(to), Some(from)) = (&mut grouped_weights, &weights) {
+                to[place] = from[edge];
+            }
+        }
+        Rows { offsets, targets: grouped, weights: grouped_weights }
+    }
+
+    fn drop_zero_weights(&mut self) -> u64 {
+        let Some(weights) = &mut self.weights else { return 0 };
+        let before = weights.len();
+        let mut kept = 0;
+        for row in 0..self.offsets.len() - 1 {
+            let (start, end) = (self.offsets[row] as usize, self.offsets[row + 1] as usize);
+            self.offsets[row] = kept as u64;
+            for edge in start..end {
+                if weights[edge] != 0.0 {
+                    weights[kept] = weights[edge];
+                    self.targets[kept] = self.targets[edge];
+                    kept += 1;
+                }
+            }
+        }
+        *self.offsets.last_mut().expect("there is always a last offset") = kept as u64;
+        weights.truncate(kept);
+        self.targets.truncate(kept);
+        (before - kept) as u64
+    }
+
+    /// Sorts each row by target; equal targets keep their order.
+    fn sort_each(&mut self) {
+        let mut pairs: Vec<(NodeId, f64)> = Vec::new();
+        for pair in self.offsets.windows(2) {
+            let range = pair[0] as usize..pair[1] as usize;
+            let targets = &mut self.targets[range.clone()];
+            let Some(weights) = &mut self.weights else {
+                targets.sort_unstable();
+                continue;
+            };
+            let weights = &mut weights[range];
+            pairs.clear();
+            pairs.extend(targets.iter().copied().zip(weights.iter().copied()));
+            pairs.sort_by_key(|&(target, _)| target);
+            for (at, &(target, weight)) in pairs.iter().enumerate() {
+                targets[at] = target;
+                weights[at] = weight;
+            }
+        }
+    }
+
+    /// Adds up neighbouring equal targets. An unweighted graph becomes weighted when there are any.
+    fn merge_parallel(&mut self) -> Result<()> {
+        let parallel = self
+            .offsets
+            .windows(2)
+            .any(|pair| self.targets[pair[0] as usize..pair[1] as usize].windows(2).any(|two| two[0] == two[1]));
+        if !parallel {
+            return Ok(());
+        }
+        let mut weights = self.weights.take().unwrap_or_else(|| vec![1.0; self.targets.len()]);
+        let mut kept = 0;
+        for row in 0..self.offsets.len() - 1 {
+            let (start, end) = (self.offsets[row] as usize, self.offsets[row + 1] as usize);
+            let first = kept;
+            self.offsets[row] = kept as u64;
+            for edge in start..end {
+                if first < kept && self.targets[kept - 1] == self.targets[edge] {
+                    weights[kept - 1] += weights[edge];
+                    if weights[kept - 1].is_infinite() {
+                        let what = "the weights of parallel edges add up to infinity; scale them down".to_owned();
+                        return Err(Error::Graph { what });
+                    }
+                } else {
+                    self.targets[kept] = self.targets[edge];
+                    weights[kept] = weights[edge];
+                    kept += 1;
+                }
+            }
+        }
+        *self.offsets.last_mut().expect("there is always a last offset") = kept as u64;
+        self.targets.truncate(kept);
+        weights.truncate(kept);
+        self.weights = Some(weights);
+        Ok(())
+    }
+
+    /// The same rows with rank `ranks[v]` as node `v`.
+    fn renumbered(self, ranks: &[u32]) -> Rows {
+        let mut node_of_rank = vec![0; ranks.len()];
+        for (node, &rank) in ranks.iter().enumerate() {
+            node_of_rank[rank as usize] = node as NodeId;
+        }
+        let mut offsets = Vec::with_capacity(self.offsets.len());
+        let mut targets = Vec::with_capacity(self.targets.len());
+        let mut weights = self.weights.as_ref().map(|weights| Vec::with_capacity(weights.len()));
+        offsets.push(0);
+        for &rank in ranks {
+            let range = self.offsets[rank as usize] as usize..self.offsets[rank as usize + 1] as usize;
+            targets.extend(self.targets[range.clone()].iter().map(|&target| node_of_rank[target as usize]));
+            if let (Some(to), Some(from)) = (&mut weights, &self.weights) {
+                to.extend_from_slice(&from[range]);
+            }
+            offsets.push(targets.len() as u64);
+        }
+        Rows { offsets, targets, weights }
+    }
+
+    fn report(&self, input_edges: u64, zero_weight_edges: u64, order: NodeOrder) -> BuildReport {
+        let edges = self.targets.len() as u64;
+        let degrees = || self.offsets.windows(2).map(|pair| pair[1] - pair[0]);
+        let self_loops = (0..self.offsets.len() - 1).filter(|&node| {
+            let row = &self.targets[self.offsets[node] as usize..self.offsets[node + 1] as usize];
+            row.binary_search(&(node as NodeId)).is_ok()
+        });
+        let range = |weights: &Vec<f64>| {
+            weights.iter().fold((f64::INFINITY, 0.0f64), |(low, high), &weight| (low.min(weight), high.max(weight)))
+        };
+        BuildReport {
+            nodes: self.offsets.len() as u64 - 1,
+            edges,
+            parallel_edges_merged: input_edges - zero_weight_edges - edges,
+            zero_weight_edges,
+            self_loops: self_loops.count() as u64,
+            dangling_nodes: degrees().filter(|&degree| degree == 0).count() as u64,
+            weighted: self.weights.is_some(),
+            weight_range: (edges != 0).then(|| self.weights.as_ref().map_or((1.0, 1.0), range)),
+            largest_degree: degrees().max().unwrap_or(0),
+            order: order.to_string(),
+        }
+    }
+}
+
+fn offsets_of(nodes: usize, sources: impl Iterator<Item = u32>) -> Vec<u64> {
+    let mut offsets = vec![0u64; nodes + 1];
+    for source in sources {
+        offsets[source as usize + 1] += 1;
+    }
+    for at in 1..offsets.len() {
+        offsets[at] += offsets[at - 1];
+    }
+    offsets
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn list(nodes: u32, edges: &[(u32, u32, f64)], weighted: bool) -> EdgeList {
+        EdgeList {
+            ids: ExternalIds::Integers((0..i64::from(nodes)).collect()),
+            sources: edges.iter().map(|edge| edge.0).collect(),
+            targets: edges.iter().map(|edge| edge.1).collect(),
+            weights: weighted.then(|| edges.iter().map(|edge| edge.2).collect()),
+        }
+    }
+
+    #[test]
+    fn parallel_edges_add_up_and_zero_weights_are_left_out() {
+        let edges = [(0, 1, 1.0), (0, 1, 2.5), (0, 2, 0.0), (1, 1, 1.0), (2, 0, 0.0)];
+        let built = build(list(4, &edges, true), NodeOrder::Id).unwrap();
+        assert_eq!(built.report.edges, 2);
+        assert_eq!(built.report.parallel_edges_merged, 1);
+        assert_eq!(built.report.zero_weight_edges, 2);
+        assert_eq!(built.report.self_loops, 1);
+        assert_eq!(built.report.dangling_nodes, 2);
+        let row = built.graph.row(0).unwrap();
+        assert_eq!((row.targets, row.weight(0), row.total), (&[1][..], 3.5, 3.5));
+    }
+
+    #[test]
+    fn unweighted_parallel_edges_become_weights() {
+        let built = build(list(2, &[(0, 1, 1.0), (0, 0, 1.0), (0, 1, 1.0)], false), NodeOrder::Id).unwrap();
+        assert!(built.graph.is_weighted());
+        assert_eq!(built.graph.row(0).unwrap().weight(1), 2.0);
+    }
+
+    #[test]
+    fn weights_that_add_up_to_infinity_are_refused() {
+        let edges = [(0, 1, f64::MAX), (0, 1, f64::MAX)];
+        assert!(matches!(build(list(2, &edges, true), NodeOrder::Id), Err(Error::Graph { .. })));
+        let edges = [(0, 1, f64::MAX), (0, 0, f64::MAX)];
+        assert!(matches!(build(list(2, &edges, true), NodeOrder::Id), Err(Error::Graph { .. })));
+    }
+
+    proptest! {
+        /// Oracle: a map from (source rank, target rank) to the sum of weights.
+        #[test]
+        fn every_order_holds_the_same_edges(
+            edges in prop::collection::vec((0u32..12, 0u32..12, 0u8..4), 0..60),
+            weighted: bool,
+        ) {
+            let edges: Vec<(u32, u32, f64)> = edges.iter().map(|&(s, t, w)| (s, t, f64::from(w))).collect();
+            let mut expected = std::collections::BTreeMap::new();
+            for &(source, target, weight) in &edges {
+                let weight = if weighted { weight } else { 1.0 };
+                if weight != 0.0 {
+                    *expected.entry((source, target)).or_insert(0.0) += weight;
+                }
+            }
+            for order in [NodeOrder::Id, NodeOrder::Degree, NodeOrder::BreadthFirst] {
+                let built = build(list(12, &edges, weighted), order).unwrap();
+                built.graph.check().unwrap();
+                let mut got = std::collections::BTreeMap::new();
+                for node in 0..12 {
+                    let row = built.graph.row(node).unwrap();
+                    prop_assert!(row.targets.is_sorted_by(|a, b| a < b));
+                    for (at, &target) in row.targets.iter().enumerate() {
+                        let ranks = (built.rank_of_node[node as usize], built.rank_of_node[target as usize]);
+                        got.insert(ranks, row.weight(at));
+                    }
+                }
+                prop_assert_eq!(&got, &expected);
+            }
+        }
+    }
+}

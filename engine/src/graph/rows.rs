@@ -1,0 +1,338 @@
+//! The graph itself: rows in memory or mapped, its file, and the checks that make a mapped row safe to read.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::file::{FileKind, Section, SectionWriter, SectionedFile};
+use crate::ids::NodeId;
+
+use super::walk_rows::{AliasSlot, Steps, WalkRows};
+
+const OFFSETS: u32 = 1;
+const TARGETS: u32 = 2;
+const WEIGHTS: u32 = 3;
+const TOTALS: u32 = 4;
+const ALIASES: u32 = 5;
+
+/// A graph whose rows can be read.
+#[derive(Debug, Clone)]
+pub struct Graph {
+    path: PathBuf,
+    offsets: Section<u64>,
+    targets: Section<NodeId>,
+    weights: Weights,
+    aliases: Option<Section<AliasSlot>>,
+    digest: u128,
+}
+
+#[derive(Debug, Clone)]
+enum Weights {
+    Equal,
+    Single(Section<f32>, Section<f64>),
+    Double(Section<f64>, Section<f64>),
+}
+
+/// One node's out-edges.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'g> {
+    /// Targets, ascending.
+    pub targets: &'g [NodeId],
+    /// Weights, one a target.
+    pub weights: RowWeights<'g>,
+    /// The sum of the weights (the out-degree in an unweighted graph); 0 for a dangling node.
+    pub total: f64,
+}
+
+/// The weights of one row.
+#[derive(Debug, Clone, Copy)]
+pub enum RowWeights<'g> {
+    /// All 1: the graph is unweighted.
+    Equal,
+    /// Stored as f32, because every weight of the graph is exactly one.
+    Single(&'g [f32]),
+    /// Stored as f64.
+    Double(&'g [f64]),
+}
+
+impl Row<'_> {
+    /// The out-degree.
+    #[must_use]
+    pub fn degree(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// The weight of the edge at a position of the row.
+    ///
+    /// # Panics
+    /// When `position` is not below the out-degree.
+    #[must_use]
+    pub fn weight(&self, position: usize) -> f64 {
+        match self.weights {
+            RowWeights::Equal => 1.0,
+            RowWeights::Single(weights) => f64::from(weights[position]),
+            RowWeights::Double(weights) => weights[position],
+        }
+    }
+
+    /// Calls `visit` with each target and `mass` times its transition probability. Cost: one pass over the row.
+    #[inline]
+    pub fn spread(&self, mass: f64, mut visit: impl FnMut(NodeId, f64)) {
+        let scale = mass / self.total;
+        match self.weights {
+            RowWeights::Equal => self.targets.iter().for_each(|&target| visit(target, scale)),
+            RowWeights::Single(weights) => {
+                self.targets
+                    .iter()
+                    .zip(weights)
+                    .for_each(|(&target, &weight)| visit(target, scale * f64::from(weight)));
+            }
+            RowWeights::Double(weights) => {
+                self.targets.iter().zip(weights).for_each(|(&target, &weight)| visit(target, scale * weight));
+            }
+        }
+    }
+}
+
+impl Graph {
+    /// A graph from finished rows. `offsets` has one entry more than there are nodes; `weights`, when present, has one
+    /// entry an edge, all above zero. Rows ascend by target.
+    ///
+    /// # Errors
+    /// When the weights of a row add up to infinity.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    pub(super) fn from_rows(offsets: Vec<u64>, targets: Vec<NodeId>, weights: Option<Vec<f64>>) -> Result<Graph> {
+        assert_eq!(offsets.last().copied(), Some(targets.len() as u64), "offsets end at the number of edges");
+        let weights = match weights {
+            None => Weights::Equal,
+            Some(weights) => {
+                assert_eq!(weights.len(), targets.len(), "one weight an edge");
+                let totals = row_totals(&offsets, &weights)?;
+                narrow(weights, totals)
+            }
+        };
+        let path = PathBuf::from("(memory)");
+        Ok(Graph { path, offsets: offsets.into(), targets: targets.into(), weights, aliases: None, digest: 0 })
+    }
+
+    /// Adds the sampling table: one alias slot an edge.
+    ///
+    /// # Panics
+    /// When there is not one slot an edge.
+    #[must_use]
+    pub fn with_aliases(mut self, slots: Vec<AliasSlot>) -> Graph {
+        assert_eq!(slots.len(), self.targets.len(), "one alias slot an edge");
+        self.aliases = Some(slots.into());
+        self
+    }
+
+    /// Writes the graph file. Returns its digest.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    ///
+    /// # Panics
+    /// When the graph is weighted and has no sampling table yet.
+    pub fn write(&self, path: &Path) -> Result<u128> {
+        let sections = if self.is_weighted() { 5 } else { 2 };
+        let mut writer = SectionWriter::create(path, FileKind::Graph, sections)?;
+        writer.section(OFFSETS, &self.offsets)?;
+        writer.section(TARGETS, &self.targets)?;
+        match &self.weights {
+            Weights::Equal => return writer.finish(),
+            Weights::Single(weights, totals) => {
+                writer.section(WEIGHTS, weights)?;
+                writer.section(TOTALS, totals)?;
+            }
+            Weights::Double(weights, totals) => {
+                writer.section(WEIGHTS, weights)?;
+                writer.section(TOTALS, totals)?;
+            }
+        }
+        writer.section(ALIASES, self.aliases.as_ref().expect("a weighted graph is written with its sampling table"))?;
+        writer.finish()
+    }
+
+    /// Maps a graph file. Cost: constant.
+    ///
+    /// # Errors
+    /// When the file is not a whole graph file of this version.
+    pub fn open(path: &Path) -> Result<Graph> {
+        let file = SectionedFile::open(path, FileKind::Graph)?;
+        let offsets: Section<u64> = file.section(OFFSETS)?;
+        let targets: Section<NodeId> = file.section(TARGETS)?;
+        let nodes = offsets.len().checked_sub(1).ok_or_else(|| Error::damaged(path, "it has no row offsets"))?;
+        if offsets.last().copied() != Some(targets.len() as u64) || offsets.first().copied() != Some(0) {
+            return Err(Error::damaged(path, "row offsets do not span the edges"));
+        }
+        let expect = |what: &str, got: usize, expected: usize| {
+            if got == expected {
+                Ok(())
+            } else {
+                Err(Error::damaged(path, format!("{got} {what}, expected {expected}")))
+            }
+        };
+        let (mut weights, mut aliases) = (Weights::Equal, None);
+        if file.has(WEIGHTS) {
+            let totals: Section<f64> = file.section(TOTALS)?;
+            expect("row sums", totals.len(), nodes)?;
+            weights = match file.section::<f32>(WEIGHTS) {
+                Ok(single) => Weights::Single(single, totals),
+                Err(_) => Weights::Double(file.section(WEIGHTS)?, totals),
+            };
+            let count = match &weights {
+                Weights::Equal => targets.len(),
+                Weights::Single(weights, _) => weights.len(),
+                Weights::Double(weights, _) => weights.len(),
+            };
+            expect("weights", count, targets.len())?;
+            let slots: Section<AliasSlot> = file.section(ALIASES)?;
+            expect("alias slots", slots.len(), targets.len())?;
+            aliases = Some(slots);
+        }
+        Ok(Graph { path: path.to_owned(), offsets, targets, weights, aliases, digest: file.digest() })
+    }
+
+    /// What walks read of the graph. Cost: constant; the sections stay mapped.
+    ///
+    /// # Panics
+    /// When the graph is weighted and has no sampling table yet.
+    #[must_use]
+    pub fn walk_rows(&self) -> WalkRows {
+        let steps = if self.is_weighted() {
+            Steps::Alias(self.aliases.clone().expect("a weighted graph is walked by its sampling table"))
+        } else {
+            Steps::Plain(self.targets.clone())
+        };
+        WalkRows::new(&self.path, self.offsets.clone(), steps)
+    }
+
+    /// How many nodes there are.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// How many edges there are.
+    #[must_use]
+    pub fn edges(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// True when edges have weights other than "all 1".
+    #[must_use]
+    pub fn is_weighted(&self) -> bool {
+        !matches!(self.weights, Weights::Equal)
+    }
+
+    /// The digest of the graph file; 0 for a graph that was never written.
+    #[must_use]
+    pub fn digest(&self) -> u128 {
+        self.digest
+    }
+
+    /// Where the graph was read from.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Row offsets, one more than there are nodes. Of a mapped graph they are not yet checked.
+    #[must_use]
+    pub fn offsets(&self) -> &[u64] {
+        &self.offsets
+    }
+
+    /// All targets, row after row. Of a mapped graph they are not yet checked.
+    #[must_use]
+    pub fn targets(&self) -> &[NodeId] {
+        &self.targets
+    }
+
+    /// A node's out-degree, or 0 where the offsets are damaged.
+    ///
+    /// # Panics
+    /// When `node` is not below [`Graph::nodes`].
+    #[must_use]
+    pub fn degree(&self, node: NodeId) -> u64 {
+        let at = node as usize;
+        self.offsets[at + 1].saturating_sub(self.offsets[at])
+    }
+
+    /// A node's out-edges. Cost: constant. Targets are not checked against the number of nodes.
+    ///
+    /// # Errors
+    /// When the row does not lie inside the edges: the file is damaged.
+    ///
+    /// # Panics
+    /// When `node` is not below [`Graph::nodes`].
+    #[inline]
+    pub fn row(&self, node: NodeId) -> Result<Row<'_>> {
+        let at = node as usize;
+        let (start, end) = (self.offsets[at], self.offsets[at + 1]);
+        let targets: &[NodeId] = &self.targets;
+        if end < start || (targets.len() as u64) < end {
+            return Err(self.damaged_row(node));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "both are at most the length of a slice")]
+        let range = start as usize..end as usize;
+        let targets = &targets[range.clone()];
+        Ok(match &self.weights {
+            Weights::Equal => Row { targets, weights: RowWeights::Equal, total: targets.len() as f64 },
+            Weights::Single(weights, totals) => {
+                Row { targets, weights: RowWeights::Single(&weights[range]), total: totals[at] }
+            }
+            Weights::Double(weights, totals) => {
+                Row { targets, weights: RowWeights::Double(&weights[range]), total: totals[at] }
+            }
+        })
+    }
+
+    /// Reads row offsets and targets once and checks that every row lies inside the edges and every target is a node.
+    /// Cost: one pass, memory speed.
+    ///
+    /// # Errors
+    /// When anything points outside: the file is damaged.
+    pub fn check(&self) -> Result<()> {
+        WalkRows::new(&self.path, self.offsets.clone(), Steps::Plain(self.targets.clone())).check()?;
+        if self.aliases.is_some() { self.walk_rows().check() } else { Ok(()) }
+    }
+
+    /// Reads every byte of the graph file and compares it with the checksums, then checks the rows.
+    ///
+    /// # Errors
+    /// When any byte is not the one that was written.
+    pub fn verify(path: &Path) -> Result<()> {
+        SectionedFile::open(path, FileKind::Graph)?.verify()?;
+        Graph::open(path)?.check()
+    }
+
+    pub(crate) fn damaged_row(&self, node: NodeId) -> Error {
+        Error::damaged(&self.path, format!("row {node} does not lie inside the graph"))
+    }
+}
+
+fn row_totals(offsets: &[u64], weights: &[f64]) -> Result<Vec<f64>> {
+    let mut totals = Vec::with_capacity(offsets.len() - 1);
+    for pair in offsets.windows(2) {
+        #[expect(clippy::cast_possible_truncation, reason = "offsets index a vector")]
+        let total: f64 = weights[pair[0] as usize..pair[1] as usize].iter().sum();
+        if !total.is_finite() {
+            let what = "the weights of one node's edges add up to infinity; scale them down".to_owned();
+            return Err(Error::Graph { what });
+        }
+        totals.push(total);
+    }
+    Ok(totals)
+}
+
+/// Stores weights as f32 when that loses nothing.
+fn narrow(weights: Vec<f64>, totals: Vec<f64>) -> Weights {
+    #[expect(clippy::cast_possible_truncation, reason = "compared with the original right here")]
+    if weights.iter().all(|&weight| f64::from(weight as f32) == weight) {
+        let single: Vec<f32> = weights.iter().map(|&weight| weight as f32).collect();
+        return Weights::Single(single.into(), totals.into());
+    }
+    Weights::Double(weights.into(), totals.into())
+}

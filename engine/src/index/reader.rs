@@ -1,0 +1,169 @@
+//! All segments of an index as one: look-up by source.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::segment::Segment;
+use crate::error::{Error, Result};
+use crate::fingerprint::Fingerprint;
+use crate::ids::NodeId;
+use crate::plan::{Pipeline, Plan};
+
+/// What the store's manifest says of one segment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SegmentEntry {
+    /// File name inside the index's directory.
+    pub file: String,
+    /// Which sources.
+    pub pipeline: Pipeline,
+    /// Length of the file.
+    pub bytes: u64,
+}
+
+/// What the store's manifest says of one index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IndexEntry {
+    /// The index's name.
+    pub name: String,
+    /// Counts how often an index of this name was published.
+    pub generation: u64,
+    /// Directory inside the store.
+    pub directory: String,
+    /// The plan it was built by.
+    pub plan: Plan,
+    /// Digest of the graph that was walked, in hexadecimal.
+    pub graph_digest: String,
+    /// Stored visits of all fingerprints: pairs of source and node.
+    pub entries: u64,
+    /// Bytes of all segments.
+    pub bytes: u64,
+    /// Digest over all fingerprints in source order, in hexadecimal: the same for any way of building.
+    pub fingerprint_digest: String,
+    /// The segments in source order.
+    pub segments: Vec<SegmentEntry>,
+}
+
+/// An open index. Segments are mapped when they are first needed.
+#[derive(Debug)]
+pub struct Index {
+    entry: IndexEntry,
+    directory: PathBuf,
+    graph_digest: u128,
+    segments: Vec<OnceLock<Segment>>,
+}
+
+impl Index {
+    /// Opens the index that a manifest describes, for a graph of `nodes` nodes with this digest. Cost: constant.
+    ///
+    /// # Errors
+    /// When the index was built from another graph or does not cover all sources.
+    pub fn open(store: &Path, entry: &IndexEntry, nodes: usize, graph_digest: u128) -> Result<Index> {
+        let directory = store.join(&entry.directory);
+        let expected = format!("{graph_digest:032x}");
+        if entry.graph_digest != expected {
+            let got = entry.graph_digest.clone();
+            return Err(Error::Mismatch { path: directory, what: "this index was built from graph", expected, got });
+        }
+        let mut next = 0;
+        for segment in &entry.segments {
+            if segment.pipeline.first != next || segment.pipeline.end <= next {
+                return Err(Error::damaged(&directory, format!("no segment begins at source {next}")));
+            }
+            next = segment.pipeline.end;
+        }
+        if next as usize != nodes {
+            return Err(Error::damaged(&directory, format!("its segments cover {next} of {nodes} sources")));
+        }
+        let segments = entry.segments.iter().map(|_| OnceLock::new()).collect();
+        Ok(Index { entry: entry.clone(), directory, graph_digest, segments })
+    }
+
+    /// What the manifest says of the index.
+    #[must_use]
+    pub fn entry(&self) -> &IndexEntry {
+        &self.entry
+    }
+
+    /// The plan it was built by.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.entry.plan
+    }
+
+    /// A source's fingerprint. Cost: a binary search over segments, then the fingerprint's bytes are read once.
+    ///
+    /// # Errors
+    /// When the fingerprint is damaged, or its segment belongs to another graph or plan.
+    ///
+    /// # Panics
+    /// When `source` is no node of the graph.
+    pub fn fingerprint(&self, source: NodeId) -> Result<Fingerprint<'_>> {
+        let at = self.entry.segments.partition_point(|segment| segment.pipeline.end <= source);
+        self.segment(at)?.fingerprint(source)
+    }
+
+    /// The error that a fingerprint which cannot be unpacked deserves.
+    #[must_use]
+    pub fn damaged(&self, source: NodeId) -> Error {
+        Error::damaged(&self.directory, format!("the fingerprint of source {source}"))
+    }
+
+    /// Reads every byte of every segment. Returns the number of entries.
+    ///
+    /// # Errors
+    /// When anything is not as it was written.
+    pub fn verify(&self) -> Result<u64> {
+        let nodes = self.entry.segments.last().map_or(0, |segment| segment.pipeline.end) as usize;
+        let mut entries = 0;
+        for at in 0..self.segments.len() {
+            entries += self.segment(at)?.verify(nodes)?;
+        }
+        let digest = fingerprint_digest((0..self.segments.len()).map(|at| self.segment(at)))?;
+        if entries != self.entry.entries || format!("{digest:032x}") != self.entry.fingerprint_digest {
+            return Err(Error::damaged(&self.directory, "its fingerprints are not those that the manifest lists"));
+        }
+        Ok(entries)
+    }
+
+    fn segment(&self, at: usize) -> Result<&Segment> {
+        if let Some(segment) = self.segments[at].get() {
+            return Ok(segment);
+        }
+        let expected = &self.entry.segments[at];
+        let path = self.directory.join(&expected.file);
+        let segment = Segment::open(&path)?;
+        let (id, plan) = (segment.id(), self.entry.plan.digest());
+        if id.pipeline != expected.pipeline || segment.file().bytes() != expected.bytes {
+            return Err(Error::damaged(&path, "it is not the segment that the manifest lists"));
+        }
+        for (what, got, expected) in [
+            ("this segment was built from graph", id.graph_digest, self.graph_digest),
+            ("this segment was built by plan", id.plan_digest, plan),
+        ] {
+            if got != expected {
+                let (expected, got) = (format!("{expected:032x}"), format!("{got:032x}"));
+                return Err(Error::Mismatch { path, what, expected, got });
+            }
+        }
+        Ok(self.segments[at].get_or_init(|| segment))
+    }
+}
+
+/// The digest over all fingerprints in source order: it depends on the fingerprints, not on how they are cut into
+/// segments. Cost: reads the checksums and offsets, not the fingerprints.
+///
+/// # Errors
+/// When a segment could not be opened.
+pub fn fingerprint_digest<S: std::borrow::Borrow<Segment>>(segments: impl Iterator<Item = Result<S>>) -> Result<u128> {
+    let mut hasher = Xxh3::new();
+    for segment in segments {
+        for (checksum, length) in segment?.borrow().checksums() {
+            hasher.update(&checksum.to_le_bytes());
+            hasher.update(&length.to_le_bytes());
+        }
+    }
+    Ok(hasher.digest128())
+}

@@ -1,0 +1,273 @@
+//! The label file: from an external id to a node and back.
+//!
+//! File `labels.wpl` (container: [`crate::file`]), *n* nodes:
+//!
+//! ```text
+//! section  element   count   what and why
+//!       1  u32       n       rank of each node (ties between equal scores go to the smaller rank)
+//!       2  u32       n       node of each rank
+//!       3  i64       n       ids by rank, ascending                       (integer ids only)
+//!       4  u8        ...     fst map from id to rank (crate fst); since ranks ascend with ids it also leads
+//!                            from rank to id, so that no second copy of the strings is kept   (string ids only)
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use fst::raw::Fst;
+use fst::{IntoStreamer, Streamer};
+
+use crate::error::{Error, Result};
+use crate::file::{FileKind, Section, SectionWriter, SectionedFile};
+use crate::ids::{ExternalIds, NodeId, canonical_integer};
+
+const RANKS: u32 = 1;
+const NODES: u32 = 2;
+const INTEGERS: u32 = 3;
+const STRINGS: u32 = 4;
+
+/// The ids of a graph's nodes.
+pub struct Labels {
+    path: PathBuf,
+    rank_of_node: Section<u32>,
+    node_of_rank: Section<u32>,
+    ids: Ids,
+}
+
+enum Ids {
+    Integers(Section<i64>),
+    Strings(Box<Fst<Section<u8>>>),
+}
+
+impl std::fmt::Debug for Labels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Labels").field("path", &self.path).field("nodes", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl Labels {
+    /// Writes the label file. Memory: the fst of string ids is streamed through a few kilobytes.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    ///
+    /// # Panics
+    /// When ids are not ascending or `rank_of_node` is no permutation of the ranks.
+    pub fn write(path: &Path, ids: &ExternalIds, rank_of_node: &[u32]) -> Result<u128> {
+        let mut node_of_rank = vec![0u32; rank_of_node.len()];
+        for (node, &rank) in rank_of_node.iter().enumerate() {
+            node_of_rank[rank as usize] = u32::try_from(node).expect("nodes are numbered in 32 bits");
+        }
+        let mut writer = SectionWriter::create(path, FileKind::Labels, 3)?;
+        writer.section(RANKS, rank_of_node)?;
+        writer.section(NODES, &node_of_rank)?;
+        match ids {
+            ExternalIds::Integers(integers) => writer.section(INTEGERS, integers)?,
+            ExternalIds::Strings(table) => {
+                writer.begin(STRINGS, 1)?;
+                let mut sink = Sink { writer: &mut writer, failure: None };
+                let built = build_fst(&mut sink, table.iter());
+                if let Some(failure) = sink.failure {
+                    return Err(failure);
+                }
+                built.expect("ids ascend and writing succeeded");
+            }
+        }
+        writer.finish()
+    }
+
+    /// Maps a label file. Cost: constant for integers; the fst of string ids is read once, because a damaged one
+    /// could not be walked safely.
+    ///
+    /// # Errors
+    /// When the file is not a whole label file of this version.
+    pub fn open(path: &Path) -> Result<Labels> {
+        let file = SectionedFile::open(path, FileKind::Labels)?;
+        let rank_of_node: Section<u32> = file.section(RANKS)?;
+        let node_of_rank: Section<u32> = file.section(NODES)?;
+        let ids = if file.has(INTEGERS) {
+            Ids::Integers(file.section(INTEGERS)?)
+        } else {
+            file.verify_section(STRINGS)?;
+            let fst = Fst::new(file.section::<u8>(STRINGS)?);
+            Ids::Strings(Box::new(fst.map_err(|error| Error::damaged(path, format!("the ids: {error}")))?))
+        };
+        let labels = Labels { path: path.to_owned(), rank_of_node, node_of_rank, ids };
+        let count = match &labels.ids {
+            Ids::Integers(ids) => ids.len(),
+            Ids::Strings(fst) => fst.len(),
+        };
+        if [labels.rank_of_node.len(), labels.node_of_rank.len()] != [count, count] {
+            return Err(Error::damaged(path, "ids and node order differ in length"));
+        }
+        Ok(labels)
+    }
+
+    /// How many nodes have a label: all of them.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rank_of_node.len()
+    }
+
+    /// True when there is no node.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// True when ids are integers.
+    #[must_use]
+    pub fn are_integers(&self) -> bool {
+        matches!(self.ids, Ids::Integers(_))
+    }
+
+    /// The node with an external id. Cost: proportional to the id's length, or a binary search over integers.
+    ///
+    /// # Errors
+    /// When the label file is damaged.
+    pub fn node(&self, id: &str) -> Result<Option<NodeId>> {
+        let rank = match &self.ids {
+            Ids::Integers(ids) => canonical_integer(id.as_bytes()).and_then(|integer| ids.binary_search(&integer).ok()),
+            Ids::Strings(fst) => fst.get(id).and_then(|output| usize::try_from(output.value()).ok()),
+        };
+        let Some(rank) = rank else { return Ok(None) };
+        let node = self.node_of_rank.get(rank).copied().filter(|&node| (node as usize) < self.len());
+        node.map(Some).ok_or_else(|| self.damaged())
+    }
+
+    /// The external id of a node. Cost: proportional to the id's length.
+    ///
+    /// # Errors
+    /// When the label file is damaged.
+    pub fn id(&self, node: NodeId) -> Result<String> {
+        let rank = self.rank(node)?;
+        match &self.ids {
+            Ids::Integers(ids) => Ok(ids.get(rank as usize).ok_or_else(|| self.damaged())?.to_string()),
+            Ids::Strings(fst) => {
+                let key = fst.get_key(u64::from(rank)).ok_or_else(|| self.damaged())?;
+                String::from_utf8(key).map_err(|_| self.damaged())
+            }
+        }
+    }
+
+    /// The rank of a node's id among all ids: what ties are broken by.
+    ///
+    /// # Errors
+    /// When the node has no label: the label file belongs to another graph.
+    pub fn rank(&self, node: NodeId) -> Result<u32> {
+        self.rank_of_node.get(node as usize).copied().ok_or_else(|| self.damaged())
+    }
+
+    /// Up to `most` ids that begin with a prefix, in ascending order. Integers are not searched by prefix.
+    ///
+    /// # Errors
+    /// When the label file is damaged.
+    pub fn with_prefix(&self, prefix: &str, most: usize) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        if let Ids::Strings(fst) = &self.ids {
+            let mut stream = fst.range().ge(prefix).into_stream();
+            while found.len() < most {
+                let Some((id, _)) = stream.next().filter(|(id, _)| id.starts_with(prefix.as_bytes())) else { break };
+                found.push(String::from_utf8(id.to_vec()).map_err(|_| self.damaged())?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads every byte of a label file, compares it with the checksums, and checks that ids ascend and that the node
+    /// order is a permutation.
+    ///
+    /// # Errors
+    /// When any byte is not the one that was written.
+    pub fn verify(path: &Path) -> Result<()> {
+        SectionedFile::open(path, FileKind::Labels)?.verify()?;
+        let labels = Labels::open(path)?;
+        let inverse = |(node, &rank): (usize, &u32)| {
+            labels.node_of_rank.get(rank as usize).is_some_and(|&back| back as usize == node)
+        };
+        let ascending = match &labels.ids {
+            Ids::Integers(ids) => ids.is_sorted_by(|low, high| low < high),
+            Ids::Strings(_) => true, // an fst cannot hold keys in another order
+        };
+        if ascending && labels.rank_of_node.iter().enumerate().all(inverse) { Ok(()) } else { Err(labels.damaged()) }
+    }
+
+    fn damaged(&self) -> Error {
+        Error::damaged(&self.path, "ids and node order do not fit together")
+    }
+}
+
+fn build_fst<'a>(sink: &mut Sink<'_>, ids: impl Iterator<Item = &'a str>) -> fst::Result<()> {
+    let mut builder = fst::MapBuilder::new(sink)?;
+    for (rank, id) in ids.enumerate() {
+        builder.insert(id, rank as u64)?;
+    }
+    builder.finish()
+}
+
+/// Lets the fst builder write into a section, keeping the first real error.
+struct Sink<'a> {
+    writer: &'a mut SectionWriter,
+    failure: Option<Error>,
+}
+
+impl std::io::Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.writer.append(bytes).map_err(|error| {
+            self.failure = Some(error);
+            std::io::Error::other("the section could not be written")
+        })?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::StringTable;
+
+    fn round_trip(ids: &ExternalIds) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("labels.wpl");
+        let nodes = u32::try_from(ids.len()).unwrap();
+        let ranks: Vec<u32> = (0..nodes).rev().collect();
+        Labels::write(&path, ids, &ranks).unwrap();
+        Labels::verify(&path).unwrap();
+        let labels = Labels::open(&path).unwrap();
+        for node in 0..nodes {
+            let id = labels.id(node).unwrap();
+            assert_eq!(id, ids.text(ranks[node as usize] as usize));
+            assert_eq!(labels.node(&id).unwrap(), Some(node));
+        }
+        assert_eq!(labels.node("no such id").unwrap(), None);
+    }
+
+    #[test]
+    fn integers_come_back_as_they_were() {
+        round_trip(&ExternalIds::Integers(vec![i64::MIN, -3, 0, 7, i64::MAX]));
+    }
+
+    #[test]
+    fn strings_come_back_as_they_were() {
+        let mut table = StringTable::default();
+        for id in ["", "007", "a b", "dog", "dog.n.01", "dogma", "ünïcode", "日本"] {
+            table.push(id);
+        }
+        round_trip(&ExternalIds::Strings(table));
+    }
+
+    #[test]
+    fn a_prefix_lists_ids_in_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("labels.wpl");
+        let mut table = StringTable::default();
+        ["cat", "dog", "dog.n", "dogma", "dot"].iter().for_each(|id| table.push(id));
+        Labels::write(&path, &ExternalIds::Strings(table), &[0, 1, 2, 3, 4]).unwrap();
+        let labels = Labels::open(&path).unwrap();
+        assert_eq!(labels.with_prefix("dog", 2).unwrap(), ["dog", "dog.n"]);
+        assert_eq!(labels.with_prefix("x", 5).unwrap(), Vec::<String>::new());
+    }
+}

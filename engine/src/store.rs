@@ -1,0 +1,394 @@
+//! A store: one directory with a graph, its labels, any number of named indexes, and the manifest that says what counts.
+//!
+//! ```text
+//! web.wp/
+//!   manifest.wpm              what exists; replaced as a whole, last of all
+//!   lock                      held by the one program that writes
+//!   graph-3.wpg labels-3.wpl  the graph of generation 3
+//!   index-default-4/          an index: plan.wpm and segments; may be unfinished, then the manifest does not know it
+//! ```
+//!
+//! **What is not in the manifest does not exist**: files are written and flushed first, then the manifest is replaced
+//! by rename. A reader that opened the old manifest goes on with the old files. (Test: `tests/tests/store.rs`.)
+//!
+//! `manifest.wpm` and `plan.wpm` are JSON under a head line `walkprint 1 manifest CHECKSUM BYTES` (format version,
+//! kind, XXH3-64 in hexadecimal, length), so that people can read them and damage is found.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::{Error, Result};
+use crate::file::{FORMAT_VERSION, persist};
+use crate::graph::{BuildReport, Graph};
+use crate::index::{Index, IndexEntry};
+use crate::labels::Labels;
+use crate::plan::Plan;
+
+const MANIFEST: &str = "manifest.wpm";
+const LOCK: &str = "lock";
+const PLAN: &str = "plan.wpm";
+
+/// What the manifest says of the graph and its labels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GraphEntry {
+    /// The graph file's name.
+    pub file: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Its digest, in hexadecimal.
+    pub digest: String,
+    /// The label file's name.
+    pub labels_file: String,
+    /// Its length.
+    pub labels_bytes: u64,
+    /// The label file's digest, in hexadecimal.
+    pub labels_digest: String,
+    /// What was found while the graph was built.
+    pub report: BuildReport,
+    /// Where the edges came from, for people: the loader's own report.
+    pub loaded: serde_json::Value,
+}
+
+/// The manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Rises with every publication.
+    pub generation: u64,
+    /// The graph.
+    pub graph: GraphEntry,
+    /// The indexes, ascending by name.
+    pub indexes: Vec<IndexEntry>,
+}
+
+/// What an unfinished index is being built for, kept beside its segments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BuildEntry {
+    /// The plan.
+    pub plan: Plan,
+    /// Digest of the graph, in hexadecimal.
+    pub graph_digest: String,
+}
+
+/// A store that is open for reading.
+#[derive(Debug, Clone)]
+pub struct Store {
+    path: PathBuf,
+    manifest: Manifest,
+}
+
+impl Store {
+    /// Opens a store by its manifest. Cost: the manifest is read.
+    ///
+    /// # Errors
+    /// When there is no store, or its manifest is damaged or of another version.
+    pub fn open(path: &Path) -> Result<Store> {
+        let file = path.join(MANIFEST);
+        if !file.exists() {
+            // A directory that may not be entered must not look like one without a store.
+            std::fs::read_dir(path).map_err(|source| match source.kind() {
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
+                    Error::NoStore { path: path.to_owned() }
+                }
+                _ => Error::Io { path: path.to_owned(), action: "open the store", source },
+            })?;
+            return Err(Error::NoStore { path: path.to_owned() });
+        }
+        let manifest: Manifest = read_json(&file, "manifest")?;
+        for name in manifest.files() {
+            // Names come from a file: they must not lead out of the store.
+            if Path::new(name).components().count() != 1 || name == ".." {
+                return Err(Error::damaged(&file, format!("{name:?} is no file of this store")));
+            }
+        }
+        Ok(Store { path: path.to_owned(), manifest })
+    }
+
+    /// The store's directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Where the graph file lies.
+    #[must_use]
+    pub fn graph_path(&self) -> PathBuf {
+        self.path.join(&self.manifest.graph.file)
+    }
+
+    /// Where the label file lies.
+    #[must_use]
+    pub fn labels_path(&self) -> PathBuf {
+        self.path.join(&self.manifest.graph.labels_file)
+    }
+
+    /// Maps the graph. Cost: constant.
+    ///
+    /// # Errors
+    /// When the file is not the one that the manifest lists.
+    pub fn graph(&self) -> Result<Graph> {
+        let graph = Graph::open(&self.graph_path())?;
+        let got = format!("{:032x}", graph.digest());
+        if got != self.manifest.graph.digest {
+            let (expected, what) = (self.manifest.graph.digest.clone(), "the manifest lists another graph than");
+            return Err(Error::Mismatch { path: self.graph_path(), what, expected, got });
+        }
+        Ok(graph)
+    }
+
+    /// Maps the labels.
+    ///
+    /// # Errors
+    /// When the file is damaged or has not one label a node.
+    pub fn labels(&self) -> Result<Labels> {
+        let labels = Labels::open(&self.labels_path())?;
+        if labels.len() as u64 != self.manifest.graph.report.nodes {
+            return Err(Error::damaged(&self.labels_path(), "it has not one label for each node"));
+        }
+        Ok(labels)
+    }
+
+    /// Opens an index for a graph of this store. Cost: constant.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it belongs to another graph.
+    pub fn index(&self, name: &str, graph: &Graph) -> Result<Index> {
+        let entry = self.manifest.indexes.iter().find(|entry| entry.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.manifest.indexes.iter().map(|entry| entry.name.as_str()).collect();
+            let present =
+                if names.is_empty() { "it has none yet".into() } else { format!("it has {}", names.join(", ")) };
+            Error::NoIndex { path: self.path.clone(), name: name.to_owned(), present }
+        })?;
+        Index::open(&self.path, entry, graph.nodes(), graph.digest())
+    }
+}
+
+impl Manifest {
+    fn files(&self) -> impl Iterator<Item = &str> {
+        let graph = [self.graph.file.as_str(), self.graph.labels_file.as_str()];
+        let indexes = self.indexes.iter().flat_map(|entry| {
+            entry.segments.iter().map(|segment| segment.file.as_str()).chain([entry.directory.as_str()])
+        });
+        graph.into_iter().chain(indexes)
+    }
+}
+
+/// The right to write to a store: one at a time, given up when dropped or when the program ends in any way.
+#[derive(Debug)]
+pub struct StoreLock {
+    path: PathBuf,
+    made_directory: bool,
+    _file: File,
+}
+
+impl StoreLock {
+    /// Locks an existing store.
+    ///
+    /// # Errors
+    /// When there is no store, or another program writes to it.
+    pub fn existing(path: &Path) -> Result<StoreLock> {
+        Store::open(path)?;
+        StoreLock::take(path, false)
+    }
+
+    /// Locks a place for a new store; makes the directory where it is missing.
+    ///
+    /// # Errors
+    /// When a store is there and `replace` is false; when the directory holds something else; when another program
+    /// writes to it.
+    pub fn for_new(path: &Path, replace: bool) -> Result<StoreLock> {
+        let made_directory = match std::fs::create_dir(path) {
+            Ok(()) => true,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => false,
+            Err(error) => return Err(Error::io(path, "make the store's directory")(error)),
+        };
+        if path.join(MANIFEST).exists() {
+            if !replace {
+                return Err(Error::Exists { path: path.to_owned() });
+            }
+        } else if !made_directory {
+            for entry in std::fs::read_dir(path).map_err(Error::io(path, "read the directory"))? {
+                let name = entry.map_err(Error::io(path, "read the directory"))?.file_name();
+                if !name.to_str().is_some_and(is_own_file) {
+                    return Err(Error::Kind {
+                        path: path.to_owned(),
+                        expected: "a new place or a Walkprint store",
+                        got: format!("a directory with other files ({})", name.display()),
+                    });
+                }
+            }
+        }
+        StoreLock::take(path, made_directory)
+    }
+
+    fn take(path: &Path, made_directory: bool) -> Result<StoreLock> {
+        let name = path.join(LOCK);
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&name);
+        let file = file.map_err(Error::io(&name, "open"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(StoreLock { path: path.to_owned(), made_directory, _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::Locked { path: path.to_owned() }),
+            Err(TryLockError::Error(error)) => Err(Error::io(&name, "lock")(error)),
+        }
+    }
+
+    /// The store's directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes a manifest count: everything it lists must be on the disk already. Then removes what no manifest lists,
+    /// unfinished indexes excepted.
+    ///
+    /// # Errors
+    /// When the disk refuses; the old manifest then still counts.
+    pub fn publish(&self, manifest: &Manifest) -> Result<()> {
+        write_json(&self.path.join(MANIFEST), "manifest", manifest)?;
+        self.sweep(manifest);
+        Ok(())
+    }
+
+    /// Gives up a place that was made for a store which did not come about.
+    pub fn abandon(self) {
+        if self.made_directory {
+            // Best effort: an empty directory that stays does no harm, and `for_new` accepts it.
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+
+    /// The directory of an unfinished index of this name, if there is one that the manifest does not list.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn unfinished(&self, manifest: &Manifest, name: &str) -> Result<Option<PathBuf>> {
+        for entry in std::fs::read_dir(&self.path).map_err(Error::io(&self.path, "read the directory"))? {
+            let entry = entry.map_err(Error::io(&self.path, "read the directory"))?;
+            let file_name = entry.file_name();
+            let Some(directory) = file_name.to_str() else { continue };
+            let listed = manifest.indexes.iter().any(|index| index.directory == directory);
+            if !listed && index_name(directory) == Some(name) {
+                return Ok(Some(entry.path()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes down what an index is being built for.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write_plan(&self, directory: &Path, build: &BuildEntry) -> Result<()> {
+        write_json(&directory.join(PLAN), "plan", build)
+    }
+
+    /// Reads what an unfinished index is being built for. `None` when it was killed before it had written that down.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn read_plan(&self, directory: &Path) -> Result<Option<BuildEntry>> {
+        let path = directory.join(PLAN);
+        if path.exists() { read_json(&path, "plan").map(Some) } else { Ok(None) }
+    }
+
+    /// Best effort: what cannot be removed now is removed after the next publication.
+    fn sweep(&self, manifest: &Manifest) {
+        let Ok(entries) = std::fs::read_dir(&self.path) else { return };
+        for entry in entries.flatten() {
+            let file_name = entry.file_name();
+            let Some(name) = file_name.to_str() else { continue };
+            let listed = name == MANIFEST || name == LOCK || manifest.files().any(|file| file == name);
+            if listed || !is_own_file(name) {
+                continue;
+            }
+            let generations = |name: &str| manifest.indexes.iter().any(|index| index.name == name);
+            match index_name(name) {
+                Some(index)
+                    if generations(index)
+                        || self
+                            .read_plan(&entry.path())
+                            .is_ok_and(|plan| plan.is_none_or(|plan| plan.graph_digest != manifest.graph.digest)) =>
+                {
+                    let _ = std::fs::remove_dir_all(entry.path());
+                }
+                Some(_) => {} // unfinished, of the graph that counts: it may be resumed
+                None => {
+                    let _ = std::fs::remove_file(entry.path());
+                }
+            }
+        }
+    }
+}
+
+/// The directory of an index inside its store.
+///
+/// # Errors
+/// When the name is none: letters, digits, `_`, `.` and `-`, not beginning with `.` or `-`, at most 64 of them.
+pub fn index_directory(name: &str, generation: u64) -> Result<String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    if name.is_empty() || 64 < name.len() || !name.bytes().all(allowed) || name.starts_with(['.', '-']) {
+        let expected = "at most 64 letters, digits, _, . or -, beginning with a letter, a digit or _";
+        return Err(Error::Parameter { name: "the index's name", expected, got: format!("{name:?}") });
+    }
+    Ok(format!("index-{name}-{generation}"))
+}
+
+fn index_name(directory: &str) -> Option<&str> {
+    let (name, generation) = directory.strip_prefix("index-")?.rsplit_once('-')?;
+    generation.bytes().all(|byte| byte.is_ascii_digit()).then_some(name)
+}
+
+fn is_own_file(name: &str) -> bool {
+    let name = name.strip_suffix(".tmp").unwrap_or(name);
+    matches!(name, MANIFEST | LOCK)
+        || name.starts_with("graph-") && name.ends_with(".wpg")
+        || name.starts_with("labels-") && name.ends_with(".wpl")
+        || index_name(name).is_some()
+}
+
+fn write_json(path: &Path, kind: &str, value: &impl Serialize) -> Result<()> {
+    let body = serde_json::to_string_pretty(value).expect("plain structs always serialize");
+    let head = format!("walkprint {FORMAT_VERSION} {kind} {:016x} {}\n", xxh3_64(body.as_bytes()), body.len());
+    let temporary = path.with_extension("wpm.tmp");
+    let written = (|| {
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary);
+        let mut file = file.map_err(Error::io(&temporary, "create"))?;
+        let all = [head.as_bytes(), body.as_bytes(), b"\n"].concat();
+        file.write_all(&all).map_err(Error::io(&temporary, "write"))?;
+        persist(&file, &temporary, path)
+    })();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&temporary); // the error that counts is the first one
+    }
+    written
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T> {
+    let bytes = std::fs::read(path).map_err(Error::io(path, "read"))?;
+    let foreign = || Error::Kind { path: path.to_owned(), expected: "a Walkprint manifest", got: "other bytes".into() };
+    let end = bytes.iter().position(|&byte| byte == b'\n').ok_or_else(foreign)?;
+    let (head, body) = (&bytes[..end], &bytes[end + 1..]);
+    let head = std::str::from_utf8(head).map_err(|_| foreign())?;
+    let fields: Vec<&str> = head.split(' ').collect();
+    let &["walkprint", version, got_kind, checksum, length] = &fields[..] else { return Err(foreign()) };
+    let version: u32 = version.parse().map_err(|_| foreign())?;
+    if version != FORMAT_VERSION {
+        return Err(Error::Version { path: path.to_owned(), expected: FORMAT_VERSION, got: version });
+    }
+    let body = body.strip_suffix(b"\n").unwrap_or(body);
+    let whole = got_kind == kind && length == body.len().to_string() && checksum == format!("{:016x}", xxh3_64(body));
+    if !whole || bytes.last() != Some(&b'\n') {
+        return Err(Error::damaged(path, "its length or checksum does not fit"));
+    }
+    serde_json::from_slice(body).map_err(|error| Error::damaged(path, error.to_string()))
+}

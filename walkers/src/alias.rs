@@ -1,0 +1,105 @@
+//! Alias tables: draw from a row's transition probabilities with one look at one slot.
+//!
+//! Walker (1977) cuts the unit interval into as many equally wide slots as the row has edges and fills each with the
+//! shares of at most two of them; Vose (1991, "A linear algorithm for generating random numbers with a given
+//! distribution") builds the table in linear time.
+
+use walkprint_engine::error::Result;
+use walkprint_engine::graph::{AliasSlot, Graph, Row};
+use walkprint_engine::ids::NodeId;
+
+/// The alias tables of all rows of a weighted graph, one slot an edge. Cost: linear in the edges.
+///
+/// # Errors
+/// When a row of the graph is damaged.
+pub fn tables(graph: &Graph) -> Result<Vec<AliasSlot>> {
+    let nodes = NodeId::try_from(graph.nodes()).expect("the graph's builder bounds the number of nodes");
+    let mut slots = Vec::with_capacity(graph.edges());
+    let mut builder = Builder::default();
+    for node in 0..nodes {
+        builder.table(&graph.row(node)?, &mut slots);
+    }
+    Ok(slots)
+}
+
+/// Room that is reused from row to row.
+#[derive(Debug, Default)]
+struct Builder {
+    shares: Vec<f64>,
+    small: Vec<usize>,
+    large: Vec<usize>,
+}
+
+impl Builder {
+    /// Appends the table of one row.
+    fn table(&mut self, row: &Row<'_>, slots: &mut Vec<AliasSlot>) {
+        let degree = row.degree();
+        let first = slots.len();
+        let scale = degree as f64 / row.total;
+        self.shares.clear();
+        self.small.clear();
+        self.large.clear();
+        for (position, &target) in row.targets.iter().enumerate() {
+            // The division comes first where the weights are so small that the scale would overflow.
+            let share = if scale.is_finite() {
+                row.weight(position) * scale
+            } else {
+                row.weight(position) / row.total * degree as f64
+            };
+            self.shares.push(share);
+            if share < 1.0 {
+                self.small.push(position)
+            } else {
+                self.large.push(position)
+            }
+            slots.push(AliasSlot { share: 1.0, target, alias: target });
+        }
+        while let (Some(&low), Some(&high)) = (self.small.last(), self.large.last()) {
+            self.small.pop();
+            let slot = &mut slots[first + low];
+            slot.share = self.shares[low];
+            slot.alias = row.targets[high];
+            self.shares[high] -= 1.0 - self.shares[low];
+            if self.shares[high] < 1.0 {
+                self.large.pop();
+                self.small.push(high);
+            }
+        }
+        // What is left over on either list is full but for rounding: its slot keeps the share 1.
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use walkprint_engine::edges::EdgeList;
+    use walkprint_engine::graph::{NodeOrder, build};
+    use walkprint_engine::ids::ExternalIds;
+
+    use super::*;
+
+    proptest! {
+        /// The probability of each target, added up over its shares of all slots, is its weight's share of the row.
+        #[test]
+        fn shares_add_up_to_the_weights(weights in prop::collection::vec(1e-3f64..1e3, 1..40), scale in -300i32..300) {
+            let count = u32::try_from(weights.len()).unwrap();
+            let edges = EdgeList {
+                ids: ExternalIds::Integers((0..i64::from(count)).collect()),
+                sources: vec![0; weights.len()],
+                targets: (0..count).collect(),
+                weights: Some(weights.iter().map(|weight| weight * 10f64.powi(scale)).collect()),
+            };
+            let graph = build(edges, NodeOrder::Id).unwrap().graph;
+            let slots = tables(&graph).unwrap();
+            let mut shares = vec![0.0; weights.len()];
+            for slot in &slots {
+                shares[slot.target as usize] += slot.share / f64::from(count);
+                shares[slot.alias as usize] += (1.0 - slot.share) / f64::from(count);
+            }
+            let total: f64 = weights.iter().sum();
+            for (share, weight) in shares.iter().zip(&weights) {
+                prop_assert!((share - weight / total).abs() < 1e-9, "{share} {}", weight / total);
+            }
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! The walk kernel: all walks of a few sources, one step at a time, until none is left.
+//!
+//! **Definition.** A source *u* sends `R` walks. At each step a walk ends with probability `a` (`restart_prob`), ends
+//! at a dangling node, or moves to a neighbour with probability `P(x, v)`. Every node touched counts a visit, the
+//! source's own first ones included.
+//!
+//! **Variant: walks that spread instead of clumping** (DESIGN, section 2). What stands on node `x` at step `t` is one
+//! group of `c` units, eight to a walk. Lay the neighbours' shares `w P(x, v)`, `w = c (1 - a)`, one after the other on
+//! a line of length `w`, draw *one* number `p` for `(u, t, x)`, and put a point at `p, p + s, p + 2 s, ...` below `w`;
+//! each point sends `s` units to the neighbour whose share it hits. (Systematic sampling: a neighbour gets its share up
+//! to one `s`, and stopping and moving are decided together.)
+//!
+//! - Where the average share is at least a packet, `s = 1` unit: the group splits almost exactly as `P` says.
+//! - Elsewhere `s` = one packet = six units: a quarter less than a walk, so that the steps which the fine splitting
+//!   saves near the source are spent on more paths further out.
+//!
+//! **Unbiased**: the expected units that reach `v` from a group are `c (1 - a) P(x, v)`, whatever `s`, because `p` is
+//! uniform given all earlier steps; so the expected units at step `t + 1` are those of independent walks, and by
+//! linearity the expected visits are. **No walk is cut**: the loop ends when nothing is left.
+//!
+//! ```text
+//! while any group is left:
+//!   for each group (u, x, c):                                    fetch row bounds (asked for when the group was made)
+//!     for each point:  landing (u, slot of the row, units)       ask for the slot's cache line
+//!   for each landing:  read the target, ask for its cell
+//!   for each arrival (u, v, units):  cell(u, v).visits += units, cell(u, v).arriving += units
+//!   groups = cells with something arriving                       ask for their row bounds
+//! ```
+//!
+//! Walks that meet on a node merge into one group, so a row is read once for all of them. Units of several sources
+//! travel in one table of cells, keyed by (lane, node), because one source alone has too few groups to hide the
+//! memory's latency behind one another.
+
+use walkprint_engine::error::Result;
+use walkprint_engine::graph::{AliasSlot, Steps, WalkRows};
+use walkprint_engine::ids::NodeId;
+use walkprint_engine::plan::{Plan, UNITS_PER_PACKET, UNITS_PER_WALK};
+
+use crate::prefetch::prefetch;
+use crate::random::{SourceStream, at_node};
+
+/// A graph whose every row and target was checked, so that the kernel may follow edges without looking back.
+#[derive(Debug, Clone, Copy)]
+pub struct Walkable<'g> {
+    offsets: &'g [u64],
+    steps: Steps<&'g [NodeId], &'g [AliasSlot]>,
+}
+
+impl<'g> Walkable<'g> {
+    /// Checks a graph's rows. Cost: one pass over them.
+    ///
+    /// # Errors
+    /// When the graph file is damaged.
+    pub fn new(rows: &'g WalkRows) -> Result<Walkable<'g>> {
+        rows.check()?;
+        Ok(Walkable { offsets: rows.offsets(), steps: rows.steps() })
+    }
+
+    /// A node's out-degree.
+    #[must_use]
+    pub fn degree(&self, node: NodeId) -> u64 {
+        self.offsets[node as usize + 1] - self.offsets[node as usize]
+    }
+
+    /// How many nodes there are.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// A neighbour drawn with 64 random bits; `None` at a dangling node.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the high and the low half of a product")]
+    pub fn neighbour(&self, node: NodeId, bits: u64) -> Option<NodeId> {
+        let (start, end) = (self.offsets[node as usize], self.offsets[node as usize + 1]);
+        let product = u128::from(bits) * u128::from(end - start);
+        (start != end).then(|| {
+            self.target(start as usize + (product >> 64) as usize, product as u64 as f64 / 18_446_744_073_709_551_616.0)
+        })
+    }
+
+    /// The node that a point of a slot leads to: `part` is the point's place inside the slot, in [0, 1).
+    #[inline]
+    fn target(&self, slot: usize, part: f64) -> NodeId {
+        match self.steps {
+            Steps::Plain(targets) => targets[slot],
+            Steps::Alias(slots) => {
+                let slot = &slots[slot];
+                if part < slot.share { slot.target } else { slot.alias }
+            }
+        }
+    }
+
+    #[inline]
+    fn prefetch_slot(&self, slot: usize) {
+        match self.steps {
+            Steps::Plain(targets) => prefetch(targets, slot),
+            Steps::Alias(slots) => prefetch(slots, slot),
+        }
+    }
+}
+
+/// What one source's walks left on one node.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cell {
+    /// Lane and node; meaningless while `visits` is zero, which says that the cell is free.
+    key: u64,
+    visits: u32,
+    arriving: u32,
+}
+
+/// Units that stand on a node.
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    lane: u32,
+    node: NodeId,
+    units: u32,
+}
+
+/// Units on their way: first to a place in the targets, then to a node.
+#[derive(Debug, Clone, Copy)]
+struct Landing {
+    slot: usize,
+    part: f64,
+    lane: u32,
+    units: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    key: u64,
+    units: u32,
+}
+
+/// The kernel's memory, reused from call to call.
+#[derive(Debug, Default)]
+pub struct Kernel {
+    cells: Vec<Cell>,
+    used: Vec<u32>,
+    reached: Vec<u32>,
+    groups: Vec<Group>,
+    landings: Vec<Landing>,
+    arrivals: Vec<Arrival>,
+    streams: Vec<SourceStream>,
+    numbers: Vec<u64>,
+    node_bits: u32,
+    steps: u64,
+}
+
+/// One (lane, node, units) of the result. Keys ascend by lane, then node: see [`Kernel::lane_and_node`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Visited {
+    /// The place of the source in the list of sources, and the node, in as few bits as hold both.
+    pub key: u64,
+    /// The visits, in units.
+    pub units: u32,
+}
+
+impl Kernel {
+    /// Walks all walks of `sources` to their end and appends what they visited to `visited`, in no particular order.
+    ///
+    /// Memory: 16 bytes a cell, at most four cells for each pair of source and node visited.
+    pub fn walk(&mut self, graph: Walkable<'_>, plan: &Plan, sources: &[NodeId], visited: &mut Vec<Visited>) {
+        self.start(graph, plan, sources);
+        while !self.groups.is_empty() {
+            self.leave(graph, 1.0 - plan.restart_prob);
+            self.resolve(graph);
+            self.arrive(graph);
+        }
+        for &at in &self.used {
+            let cell = std::mem::take(&mut self.cells[at as usize]);
+            visited.push(Visited { key: cell.key, units: cell.visits });
+        }
+        self.used.clear();
+    }
+
+    /// Which source (by its place in the list) and which node a key of the last call stands for.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the two parts of the key")]
+    pub fn lane_and_node(&self, key: u64) -> (usize, NodeId) {
+        ((key >> self.node_bits) as usize, (key & !(u64::MAX << self.node_bits)) as NodeId)
+    }
+
+    /// All keys of the last call are below this.
+    #[must_use]
+    pub fn key_bound(&self) -> u64 {
+        (self.streams.len() as u64) << self.node_bits
+    }
+
+    /// Moves made since the kernel was made: one a landing, whatever its units.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.cells.capacity() * size_of::<Cell>()
+            + (self.used.capacity() + self.reached.capacity()) * size_of::<u32>()
+            + self.groups.capacity() * size_of::<Group>()
+            + self.landings.capacity() * size_of::<Landing>()
+            + self.arrivals.capacity() * size_of::<Arrival>()
+    }
+
+    fn start(&mut self, graph: Walkable<'_>, plan: &Plan, sources: &[NodeId]) {
+        self.node_bits = usize::BITS - graph.nodes().leading_zeros();
+        self.streams.clear();
+        self.streams.extend(sources.iter().map(|&source| SourceStream::new(plan.rng_key, source)));
+        self.arrivals.clear();
+        for (lane, &source) in sources.iter().enumerate() {
+            let units = plan.walks_of(graph.degree(source)) * UNITS_PER_WALK;
+            self.arrivals.push(Arrival { key: (lane as u64) << self.node_bits | u64::from(source), units });
+        }
+        self.arrive(graph);
+    }
+
+    /// Every group spreads its survivors over its row.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "points lie inside the row")]
+    fn leave(&mut self, graph: Walkable<'_>, survival: f64) {
+        self.landings.clear();
+        self.numbers.clear();
+        self.numbers.extend(self.streams.iter_mut().map(SourceStream::next_step));
+        for &Group { lane, node, units } in &self.groups {
+            let (start, end) = (graph.offsets[node as usize], graph.offsets[node as usize + 1]);
+            let (first, degree) = (start as usize, (end - start) as f64);
+            let point = at_node(self.numbers[lane as usize], node);
+            let survivors = f64::from(units) * survival;
+            if start == end || survivors <= 0.0 {
+                continue;
+            }
+            if degree * f64::from(UNITS_PER_PACKET) <= survivors {
+                spread(&mut self.landings, graph, lane, first, degree as usize, point, survivors);
+                continue;
+            }
+            let packets = survivors * (1.0 / f64::from(UNITS_PER_PACKET));
+            let (mut place, spacing) = (point / packets * degree, degree / packets);
+            while place < degree {
+                let position = place as usize;
+                let slot = first + position;
+                graph.prefetch_slot(slot);
+                let part = place - position as f64;
+                self.landings.push(Landing { slot, lane, part, units: UNITS_PER_PACKET });
+                place += spacing;
+            }
+        }
+    }
+
+    /// Reads the targets of all landings.
+    fn resolve(&mut self, graph: Walkable<'_>) {
+        self.arrivals.clear();
+        self.steps += self.landings.len() as u64;
+        self.reserve(self.landings.len());
+        for &Landing { slot, lane, part, units } in &self.landings {
+            let key = u64::from(lane) << self.node_bits | u64::from(graph.target(slot, part));
+            prefetch(&self.cells, home(&self.cells, key));
+            self.arrivals.push(Arrival { key, units });
+        }
+    }
+
+    /// Counts all arrivals; what stands on one node becomes one group.
+    fn arrive(&mut self, graph: Walkable<'_>) {
+        self.reserve(self.arrivals.len());
+        self.reached.clear();
+        let mask = self.cells.len() - 1;
+        for &Arrival { key, units } in &self.arrivals {
+            let mut at = home(&self.cells, key);
+            while self.cells[at].visits != 0 && self.cells[at].key != key {
+                at = (at + 1) & mask;
+            }
+            let cell = &mut self.cells[at];
+            let place = u32::try_from(at).expect("the table has fewer than 2^32 cells");
+            if cell.visits == 0 {
+                cell.key = key;
+                self.used.push(place);
+            }
+            if cell.arriving == 0 {
+                self.reached.push(place);
+            }
+            cell.visits = cell.visits.saturating_add(units);
+            cell.arriving = cell.arriving.saturating_add(units);
+        }
+        self.groups.clear();
+        for &at in &self.reached {
+            let cell = &mut self.cells[at as usize];
+            #[expect(clippy::cast_possible_truncation, reason = "the two parts of the key")]
+            let (lane, node) = ((cell.key >> self.node_bits) as u32, (cell.key & !(u64::MAX << self.node_bits)) as u32);
+            prefetch(graph.offsets, node as usize);
+            self.groups.push(Group { lane, node, units: std::mem::take(&mut cell.arriving) });
+        }
+    }
+
+    /// Makes room for `more` new cells, so that at most half of the table is ever in use.
+    fn reserve(&mut self, more: usize) {
+        let needed = ((self.used.len() + more) * 2).next_power_of_two().max(1 << 10);
+        if needed <= self.cells.len() {
+            return;
+        }
+        let old = std::mem::replace(&mut self.cells, vec![Cell::default(); needed]);
+        for at in &mut self.used {
+            let cell = old[*at as usize];
+            let mut new = home(&self.cells, cell.key);
+            while self.cells[new].visits != 0 {
+                new = (new + 1) & (needed - 1);
+            }
+            self.cells[new] = cell;
+            *at = u32::try_from(new).expect("the table has fewer than 2^32 cells");
+        }
+    }
+}
+
+/// Where a key's cell is looked for first: the table's size is a power of two.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the shift leaves as many bits as the table has")]
+fn home(cells: &[Cell], key: u64) -> usize {
+    let spread = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (spread >> (64 - cells.len().trailing_zeros())) as usize
+}
+
+/// The dense case: walks along the row and counts the points of spacing one unit in each share.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of units fit 32 bits")]
+fn spread(
+    landings: &mut Vec<Landing>,
+    graph: Walkable<'_>,
+    lane: u32,
+    first: usize,
+    degree: usize,
+    point: f64,
+    survivors: f64,
+) {
+    let width = survivors / degree as f64;
+    let mut send = |slot, part: f64, from: f64, to: f64| {
+        let units = ceiling(to - point) - ceiling(from - point);
+        if units != 0 {
+            landings.push(Landing { slot, lane, part, units: units as u32 });
+        }
+    };
+    for position in 0..degree {
+        let slot = first + position;
+        let (from, to) = (position as f64 * width, (position + 1) as f64 * width);
+        match graph.steps {
+            Steps::Alias(slots) if slots[slot].share < 1.0 => {
+                let cut = from + width * slots[slot].share;
+                send(slot, 0.0, from, cut);
+                send(slot, 1.0, cut, to);
+            }
+            _ => send(slot, 0.0, from, to),
+        }
+    }
+}
+
+/// The smallest integer not below a number. (`f64::ceil` is a call on processors that the program must still run on.)
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "units fit 64 bits")]
+fn ceiling(number: f64) -> i64 {
+    let cut = number as i64;
+    cut + i64::from((cut as f64) < number)
+}
