@@ -1,0 +1,82 @@
+//! The operator that hands out work: tasks to whichever worker has a credit left.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use timely::dataflow::Stream;
+use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::generic::Operator;
+use walkprint_engine::graph::Graph;
+use walkprint_engine::ids::NodeId;
+use walkprint_engine::plan::{Pipeline, Plan};
+
+use super::{Job, time_of};
+
+/// Expected visits of one task: some ten milliseconds of walking, so that handing out costs nothing beside it and the
+/// last tasks of a build end together.
+const TASK_VISITS: f64 = 200e3;
+
+/// Consecutive sources of one pipeline.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Task {
+    /// Who walks it; set when it is dealt.
+    pub(crate) worker: u32,
+    /// Whose sources they are.
+    pub(crate) pipeline: u32,
+    /// The first source.
+    pub(crate) first: NodeId,
+    /// One past the last.
+    pub(crate) end: NodeId,
+}
+
+/// A worker's word that it can take one more task.
+pub(crate) type Credit = u32;
+
+/// Cuts pipelines into tasks, in order.
+pub(super) fn tasks(graph: &Graph, plan: &Plan, pipelines: &[Pipeline]) -> Vec<Task> {
+    let mut tasks = Vec::new();
+    for &Pipeline { number, first, end } in pipelines {
+        let (mut begin, mut visits) = (first, 0.0);
+        for source in first..end {
+            visits += plan.visits_of(graph.degree(source));
+            if TASK_VISITS <= visits || source + 1 == end {
+                tasks.push(Task { worker: 0, pipeline: number, first: begin, end: source + 1 });
+                (begin, visits) = (source + 1, 0.0);
+            }
+        }
+    }
+    tasks
+}
+
+/// Deals all tasks on worker 0. Holds the time of the pipeline that is being dealt; lets go of all time when the tasks
+/// have run out or the job is to stop.
+pub(super) fn deal<'scope>(
+    credits: Stream<'scope, u64, Vec<Credit>>,
+    job: Arc<Job>,
+) -> Stream<'scope, u64, Vec<Task>> {
+    let scope = credits.scope();
+    let is_dealer = scope.index() == 0;
+    let workers = u32::try_from(scope.peers()).expect("workers are threads");
+    credits.unary_frontier(Exchange::new(|_: &Credit| 0), "Deal", move |capability, _info| {
+        let mut held = is_dealer.then_some(capability);
+        let mut waiting: VecDeque<Credit> = (0..job.credits).flat_map(|_| 0..workers).collect();
+        let mut next = 0;
+        move |(input, _frontier), output| {
+            input.for_each_stamp(|_, data| waiting.extend(data.flat_map(|credits| credits.drain(..))));
+            let Some(capability) = &mut held else { return };
+            while let (Some(task), Some(&worker)) = (job.tasks.get(next), waiting.front()) {
+                if job.stopped() {
+                    break;
+                }
+                waiting.pop_front();
+                capability.downgrade(&time_of(task.pipeline));
+                output.session(capability).give(Task { worker, ..*task });
+                next += 1;
+            }
+            if next == job.tasks.len() || job.stopped() {
+                held = None;
+            }
+        }
+    })
+}

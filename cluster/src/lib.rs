@@ -1,0 +1,7 @@
+//! Processes: the timely dataflow that builds an index, the jobs around it, and what the `walkprint` program shows.
+//!
+//! The only crate that names timely, starts long-lived threads, or has a user's `main`.
+
+pub mod error;
+
+pub mod build;

@@ -1,0 +1,116 @@
+//! The formats, and which one a file has by its name.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+/// A file format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Format {
+    /// `edge-list`: a line an edge, columns separated by tabs or blanks, no header, `#` and `%` comments.
+    EdgeList,
+    /// `csv`: commas, quotes as in RFC 4180, a header with the columns' names.
+    Csv,
+    /// `tsv`: as CSV with tabs.
+    Tsv,
+    /// `matrix-market`: coordinate matrices, an entry an edge.
+    MatrixMarket,
+    /// `parquet`: a row an edge.
+    Parquet,
+}
+
+impl Format {
+    /// All formats, in the order in which they are listed to users.
+    pub const ALL: [Format; 5] = [Format::EdgeList, Format::Csv, Format::Tsv, Format::MatrixMarket, Format::Parquet];
+
+    /// The format's name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::EdgeList => "edge-list",
+            Format::Csv => "csv",
+            Format::Tsv => "tsv",
+            Format::MatrixMarket => "matrix-market",
+            Format::Parquet => "parquet",
+        }
+    }
+
+    /// What the file's name says, `.gz` and `.zst` at its end left aside. `None`: look into the file.
+    ///
+    /// `.tsv`, `.txt` and unknown names are for the content to decide.
+    pub(crate) fn from_name(path: &Path) -> Option<Format> {
+        let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
+        let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+        match name.rsplit_once('.')?.1 {
+            "csv" => Some(Format::Csv),
+            "mtx" => Some(Format::MatrixMarket),
+            "parquet" => Some(Format::Parquet),
+            "edges" => Some(Format::EdgeList),
+            _ => None,
+        }
+    }
+
+    /// True when files of the two formats may be loaded together.
+    pub(crate) fn goes_with(self, other: Format) -> bool {
+        let delimited = |format| matches!(format, Format::Csv | Format::Tsv);
+        self == other || (delimited(self) && delimited(other))
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A name that is no [`Format`]'s.
+#[derive(Debug, thiserror::Error)]
+#[error("expected a format (edge-list, csv, tsv, matrix-market, parquet), got {0:?}")]
+pub struct UnknownFormat(pub String);
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+        Format::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| UnknownFormat(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_is_found_again_by_its_name() {
+        for format in Format::ALL {
+            assert_eq!(format.to_string().parse::<Format>().ok(), Some(format));
+            assert_eq!(serde_json::to_string(&format).ok(), Some(format!("\"{format}\"")));
+        }
+        assert_eq!(
+            "xls".parse::<Format>().map_err(|error| error.to_string()),
+            Err(r#"expected a format (edge-list, csv, tsv, matrix-market, parquet), got "xls""#.to_owned())
+        );
+    }
+
+    #[test]
+    fn a_name_says_its_format_or_leaves_it_to_the_content() {
+        let cases = [
+            ("a.csv", Some(Format::Csv)),
+            ("dir.csv/a.CSV.gz", Some(Format::Csv)),
+            ("a.mtx.zst", Some(Format::MatrixMarket)),
+            ("a.parquet", Some(Format::Parquet)),
+            ("a.edges", Some(Format::EdgeList)),
+            ("a.tsv", None),
+            ("a.txt.gz", None),
+            ("a.inter", None),
+            ("csv", None),
+        ];
+        for (name, format) in cases {
+            assert_eq!(Format::from_name(Path::new(name)), format, "{name}");
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! What one thread gathers (edges by local ids, counts), and how all of it becomes one [`EdgeList`].
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use walkprint_engine::edges::EdgeList;
+use walkprint_engine::ids::ExternalIds;
+
+use crate::error::{Problem, quoted};
+use crate::intern::{self, Table};
+use crate::{Error, LoadOptions};
+
+/// How many types an error message lists.
+const TYPES_LISTED: usize = 20;
+
+/// Edges of one block, in input order, by the local ids of the thread that read them.
+struct Chunk {
+    /// The block's place in the input.
+    sequence: u64,
+    /// Whether each edge stands for both directions.
+    both_ways: bool,
+    edges: Vec<[u32; 2]>,
+    /// As long as `edges`, or empty.
+    weights: Vec<f64>,
+}
+
+impl Chunk {
+    /// How many edges it writes out.
+    fn len(&self) -> usize {
+        let twice =
+            if self.both_ways { self.edges.iter().filter(|[source, target]| source != target).count() } else { 0 };
+        self.edges.len() + twice
+    }
+
+    fn bytes(&self) -> u64 {
+        (self.edges.len() * size_of::<[u32; 2]>() + self.weights.len() * size_of::<f64>()) as u64
+    }
+}
+
+/// What is counted while reading.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Tally {
+    /// Edges of each file.
+    pub(crate) edges: Vec<u64>,
+    pub(crate) self_loops: u64,
+    pub(crate) zero_weight_edges: u64,
+    pub(crate) comment_lines: u64,
+    pub(crate) weight_range: Option<(f64, f64)>,
+}
+
+impl Tally {
+    fn add(&mut self, other: &Tally) {
+        self.edges.resize(self.edges.len().max(other.edges.len()), 0);
+        for (sum, edges) in self.edges.iter_mut().zip(&other.edges) {
+            *sum += edges;
+        }
+        self.self_loops += other.self_loops;
+        self.zero_weight_edges += other.zero_weight_edges;
+        self.comment_lines += other.comment_lines;
+        if let Some((min, max)) = other.weight_range {
+            self.widen(min, max);
+        }
+    }
+
+    fn widen(&mut self, min: f64, max: f64) {
+        let (low, high) = self.weight_range.unwrap_or((min, max));
+        self.weight_range = Some((low.min(min), high.max(max)));
+    }
+}
+
+/// The edges that one thread reads.
+pub(crate) struct Sink {
+    table: Table,
+    chunks: Vec<Chunk>,
+    types: Types,
+    file: usize,
+    chunk: Chunk,
+    chunks_bytes: u64,
+    pub(crate) tally: Tally,
+    /// The source of the edge before: files are often sorted by source.
+    last_source: (Vec<u8>, u32),
+}
+
+impl Sink {
+    pub(crate) fn new(options: &LoadOptions) -> Self {
+        Sink {
+            table: Table::new(),
+            chunks: Vec::new(),
+            types: Types::new(options),
+            file: 0,
+            chunk: Chunk { sequence: 0, both_ways: false, edges: Vec::new(), weights: Vec::new() },
+            chunks_bytes: 0,
+            tally: Tally::default(),
+            last_source: (Vec::new(), 0),
+        }
+    }
+
+    /// Begins a block of the input.
+    pub(crate) fn begin(&mut self, sequence: u64, file: usize, both_ways: bool) {
+        self.file = file;
+        self.tally.edges.resize(self.tally.edges.len().max(file + 1), 0);
+        self.chunk = Chunk { sequence, both_ways, edges: Vec::new(), weights: Vec::new() };
+    }
+
+    /// Ends the block, and says how many bytes the sink holds now.
+    pub(crate) fn end(&mut self) -> u64 {
+        self.chunk.edges.shrink_to_fit();
+        self.chunk.weights.shrink_to_fit();
+        let empty = Chunk { sequence: 0, both_ways: false, edges: Vec::new(), weights: Vec::new() };
+        let chunk = std::mem::replace(&mut self.chunk, empty);
+        self.chunks_bytes += chunk.bytes();
+        self.chunks.push(chunk);
+        self.table.bytes() + self.chunks_bytes
+    }
+
+    /// The local number of a source.
+    pub(crate) fn source(&mut self, id: &[u8]) -> Result<u32, Problem> {
+        if id.is_empty() {
+            return Err(Problem::new("the id of a source", "nothing"));
+        }
+        if self.last_source.0 == id {
+            return Ok(self.last_source.1);
+        }
+        let number = self.table.number(id)?;
+        self.last_source.0.clear();
+        self.last_source.0.extend_from_slice(id);
+        self.last_source.1 = number;
+        Ok(number)
+    }
+
+    /// The local number of a target.
+    pub(crate) fn target(&mut self, id: &[u8]) -> Result<u32, Problem> {
+        if id.is_empty() {
+            return Err(Problem::new("the id of a target", "nothing"));
+        }
+        self.table.number(id)
+    }
+
+    /// The local number of an integer.
+    pub(crate) fn integer(&mut self, id: i64) -> Result<u32, Problem> {
+        self.table.number_of_integer(id)
+    }
+
+    /// Takes an edge. `weight` comes from [`parse_weight`] or [`check_weight`]; all edges have one or none has. When
+    /// types have weights, `kind` is the edge's type.
+    pub(crate) fn edge(
+        &mut self,
+        source: u32,
+        target: u32,
+        weight: Option<f64>,
+        kind: Option<&[u8]>,
+    ) -> Result<(), Problem> {
+        if let Some(weight) = weight {
+            self.tally.widen(weight, weight);
+        }
+        let weight = match kind {
+            None => weight,
+            Some(kind) => {
+                let product = weight.unwrap_or(1.0) * self.types.weight(kind);
+                if product.is_infinite() {
+                    return Err(Problem::new(
+                        "a weight that stays finite times the weight of its type",
+                        "a larger one",
+                    ));
+                }
+                Some(product)
+            }
+        };
+        if let Some(weight) = weight {
+            self.chunk.weights.push(weight);
+            self.tally.zero_weight_edges += u64::from(weight == 0.0);
+        }
+        self.chunk.edges.push([source, target]);
+        self.tally.self_loops += u64::from(source == target);
+        self.tally.edges[self.file] += 1;
+        Ok(())
+    }
+}
+
+/// A weight as text.
+pub(crate) fn parse_weight(text: &[u8]) -> Result<f64, Problem> {
+    let parsed = std::str::from_utf8(text.trim_ascii()).ok().and_then(|text| text.parse::<f64>().ok());
+    let Some(weight) = parsed else { return Err(Problem::new("a weight", quoted(text))) };
+    check_weight(weight).ok_or_else(|| bad_weight(weight, quoted(text)))
+}
+
+/// A weight that may be one: finite and not negative. Minus zero becomes zero.
+pub(crate) fn check_weight(weight: f64) -> Option<f64> {
+    (0.0..f64::INFINITY).contains(&weight).then_some(weight + 0.0)
+}
+
+/// Why [`check_weight`] refuses a weight.
+pub(crate) fn bad_weight(weight: f64, got: String) -> Problem {
+    if weight < 0.0 && weight.is_finite() {
+        return Problem::new("a weight (PageRank needs weights ≥ 0; drop or map negative ones first)", got);
+    }
+    Problem::new("a finite weight", got)
+}
+
+/// The weights of types, and which types were seen.
+struct Types {
+    /// Ascending by name.
+    weights: Vec<(Vec<u8>, f64)>,
+    named_seen: Vec<bool>,
+    /// The first few others, ascending.
+    others: BTreeSet<Vec<u8>>,
+}
+
+impl Types {
+    fn new(options: &LoadOptions) -> Self {
+        let weights: Vec<_> =
+            options.type_weights.iter().map(|(name, &weight)| (name.as_bytes().to_vec(), weight)).collect();
+        Types { named_seen: vec![false; weights.len()], weights, others: BTreeSet::new() }
+    }
+
+    fn weight(&mut self, kind: &[u8]) -> f64 {
+        if let Ok(at) = self.weights.binary_search_by(|(name, _)| name.as_slice().cmp(kind)) {
+            self.named_seen[at] = true;
+            return self.weights[at].1;
+        }
+        if !self.others.contains(kind) {
+            self.others.insert(kind.to_vec());
+            // The smallest are kept, so that which ones are does not depend on who saw them when. One more than is
+            // listed: it says that there are more.
+            if TYPES_LISTED + 1 < self.others.len() {
+                self.others.pop_last();
+            }
+        }
+        1.0
+    }
+
+    fn add(&mut self, other: Types) {
+        for (seen, also) in self.named_seen.iter_mut().zip(other.named_seen) {
+            *seen |= also;
+        }
+        self.others.extend(other.others);
+    }
+
+    fn check(mut self) -> Result<(), Error> {
+        let Some(missing) = self.named_seen.iter().position(|seen| !seen) else { return Ok(()) };
+        let named =
+            self.weights.iter().zip(&self.named_seen).filter(|(_, seen)| **seen).map(|((name, _), _)| name.clone());
+        self.others.extend(named);
+        let seen: Vec<String> = self.others.iter().take(TYPES_LISTED).map(|kind| quoted(kind)).collect();
+        let more = if TYPES_LISTED < self.others.len() { ", …" } else { "" };
+        Err(Error::TypeNeverSeen {
+            name: String::from_utf8_lossy(&self.weights[missing].0).into_owned(),
+            seen: format!("{}{more}", seen.join(", ")),
+        })
+    }
+}
+
+/// What all threads hold together, against what they may hold; and how far the input has been read.
+pub(crate) struct Gauge {
+    pub(crate) bytes_read: Arc<AtomicU64>,
+    pub(crate) bytes_total: u64,
+    held: AtomicU64,
+    limit: Option<u64>,
+}
+
+impl Gauge {
+    pub(crate) fn new(bytes_total: u64, limit: Option<u64>) -> Self {
+        Gauge { bytes_read: Arc::new(AtomicU64::new(0)), bytes_total, held: AtomicU64::new(0), limit }
+    }
+
+    /// Says that a holder that held `before` bytes now holds `now`.
+    pub(crate) fn holds(&self, before: u64, now: u64) -> Result<(), Error> {
+        self.held.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
+        self.check(0)
+    }
+
+    /// Refuses to hold `more` bytes beside what is held, if that is too much.
+    pub(crate) fn check(&self, more: u64) -> Result<(), Error> {
+        let held = self.held.load(Ordering::Relaxed).saturating_add(more);
+        match self.limit {
+            Some(limit) if limit < held => {
+                let read = self.bytes_read.load(Ordering::Relaxed);
+                Err(Error::Memory {
+                    limit_mib: limit >> 20,
+                    held_mib: held.div_ceil(1 << 20),
+                    percent: read
+                        .saturating_mul(100)
+                        .checked_div(self.bytes_total)
+                        .map_or(100, |percent| percent.min(100)),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One edge list of all that was gathered, and the counts of all.
+///
+/// `numbered`: the edges hold ids 1, 2, … less one (of a matrix of that size) instead of numbers of a table.
+pub(crate) fn assemble(sinks: Vec<Sink>, numbered: Option<u32>, gauge: &Gauge) -> Result<(EdgeList, Tally), Error> {
+    let (mut tables, mut chunks, mut tally) = (Vec::new(), Vec::new(), Tally::default());
+    let mut types: Option<Types> = None;
+    for (at, sink) in sinks.into_iter().enumerate() {
+        tally.add(&sink.tally);
+        tables.push(sink.table);
+        chunks.extend(sink.chunks.into_iter().map(|chunk| (at, chunk)));
+        match &mut types {
+            None => types = Some(sink.types),
+            Some(types) => types.add(sink.types),
+        }
+    }
+    if let Some(types) = types {
+        types.check()?;
+    }
+    let len = chunks.iter().map(|(_, chunk)| chunk.len()).sum::<usize>();
+    let weighted = chunks.iter().any(|(_, chunk)| !chunk.weights.is_empty());
+    let bytes_per_edge = 2 * size_of::<u32>() + if weighted { size_of::<f64>() } else { 0 };
+    gauge.check((len * bytes_per_edge) as u64)?;
+
+    let (ids, ranks) = match numbered {
+        None => intern::merge(tables)?,
+        Some(size) => {
+            gauge.check((len * bytes_per_edge) as u64 + u64::from(size) * size_of::<i64>() as u64)?;
+            let mut ids = Vec::new();
+            // The only allocation whose size a file names without holding as much.
+            ids.try_reserve_exact(size as usize).map_err(|_| Error::NoMemory { nodes: size.into() })?;
+            ids.extend(1..=i64::from(size));
+            (ExternalIds::Integers(ids), Vec::new())
+        }
+    };
+    chunks.sort_unstable_by_key(|(_, chunk)| chunk.sequence);
+    let (mut sources, mut targets) = (Vec::with_capacity(len), Vec::with_capacity(len));
+    let mut weights = Vec::with_capacity(if weighted { len } else { 0 });
+    // Each chunk is freed as soon as it is written out.
+    for (table, chunk) in chunks {
+        let rank = |number: u32| match ranks.get(table) {
+            Some(ranks) => ranks[number as usize],
+            None => number,
+        };
+        for (at, &[source, target]) in chunk.edges.iter().enumerate() {
+            let (source, target) = (rank(source), rank(target));
+            sources.push(source);
+            targets.push(target);
+            weights.extend(chunk.weights.get(at));
+            if chunk.both_ways && source != target {
+                sources.push(target);
+                targets.push(source);
+                weights.extend(chunk.weights.get(at));
+            }
+        }
+    }
+    Ok((EdgeList { ids, sources, targets, weights: weighted.then_some(weights) }, tally))
+}

@@ -1,0 +1,113 @@
+//! Verbs from foreign bytes to edges.
+//!
+//! [`load`] reads one or more files of a [`Format`] and hands over [`Loaded`]: the engine's
+//! [`EdgeList`] and a [`LoadReport`] that says what was read and how it was understood.
+//! [`from_petgraph`] does the same for a graph that is in memory already.
+//!
+//! A text file takes this way:
+//!
+//! ```text
+//! source: open, decompress, count ─▶ blocks: cut at line ends ─▶ text: hand out to threads
+//!     ─▶ edge_list | delimited | matrix_market: one line, one edge ─▶ gather: thread-local ids and edges
+//!     ─▶ intern: merge the ids of all threads, ascending ─▶ EdgeList
+//! ```
+//!
+//! **Nothing is skipped, guessed or cut short silently**: an edge list that comes out holds every edge of the input,
+//! or there is an [`Error`] that names the file, the line, what was expected and what was found. Blank lines and
+//! comments are the only lines without an edge, and the report counts them. (Kept by `tests/bad_input.rs`.)
+//!
+//! **What comes out depends on the files and the options alone**, not on the number of threads or where blocks
+//! happen to be cut. (Kept by `any_number_of_threads_and_any_block_size_give_the_same_edges`.)
+
+mod error;
+mod format;
+mod options;
+mod report;
+
+mod source;
+
+mod blocks;
+
+mod columns;
+mod edge_list;
+
+mod delimited;
+
+mod matrix_market;
+
+mod intern;
+
+mod gather;
+
+mod text;
+
+mod parquet;
+
+pub mod from_petgraph;
+
+pub use error::Error;
+pub use format::{Format, UnknownFormat};
+pub use options::LoadOptions;
+pub use report::{LoadReport, Progress};
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use walkprint_engine::edges::EdgeList;
+
+/// What [`load`] hands over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The edges, with their ids.
+    pub edges: EdgeList,
+    /// What was read and how it was understood.
+    pub report: LoadReport,
+}
+
+/// Reads all edges of `paths`, in order, as one graph.
+///
+/// `progress` is called on the calling thread every few megabytes; when it answers [`ControlFlow::Break`] the load
+/// stops with [`Error::Interrupted`]. The text formats are parsed by [`LoadOptions::threads`] threads beside the
+/// calling one, which reads and decompresses.
+///
+/// Memory: 8 bytes an edge (16 with weights) for each direction, and the ids; while the ids of several threads are
+/// merged, up to twice that.
+///
+/// # Errors
+/// Whatever keeps the files from being read in full: see [`Error`]. If several lines are bad, the first is named.
+///
+/// ```
+/// # use std::ops::ControlFlow;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("friends.csv");
+/// std::fs::write(&path, "source,target,weight\nann,bob,2\nbob,bob,1\n")?;
+/// let options = walkprint_loaders::LoadOptions { undirected: true, ..Default::default() };
+/// let loaded = walkprint_loaders::load(&[path], &options, &|_| ControlFlow::Continue(()))?;
+/// assert_eq!(loaded.report.edges_read, 2);
+/// assert_eq!(loaded.edges.len(), 3); // ann→bob, bob→ann, and the self-loop once
+/// # Ok(())
+/// # }
+/// ```
+pub fn load(
+    paths: &[PathBuf],
+    options: &LoadOptions,
+    progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+) -> Result<Loaded, Error> {
+    load_in_blocks(paths, options, progress, blocks::BLOCK_BYTES)
+}
+
+/// [`load`] with a block size of the caller's choice, for tests.
+fn load_in_blocks(
+    paths: &[PathBuf],
+    options: &LoadOptions,
+    progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+    block_bytes: usize,
+) -> Result<Loaded, Error> {
+    let Some(first) = paths.first() else { return Err(Error::NoInput) };
+    options.check()?;
+    match options.format.or_else(|| Format::from_name(first)) {
+        Some(Format::Parquet) => parquet::load(paths, options, progress),
+        _ => text::load(paths, options, progress, block_bytes),
+    }
+}

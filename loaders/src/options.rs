@@ -1,0 +1,84 @@
+//! What a user may say about the input.
+
+use std::collections::BTreeMap;
+use std::thread;
+
+use crate::{Error, Format};
+
+/// How to read the input. The default reads directed edges, finds format and columns itself, and uses all processors.
+///
+/// Columns are given by name, or, for files without a header (edge lists, and CSV or TSV where both end points are
+/// given so), by number from 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadOptions {
+    /// The format of all files; `None` finds it by the file's name, and by its first lines where that is not enough.
+    pub format: Option<Format>,
+    /// Each edge is walked both ways: it is written out in both directions, a self-loop once.
+    pub undirected: bool,
+    /// The column of the sources.
+    pub source_col: Option<String>,
+    /// The column of the targets.
+    pub target_col: Option<String>,
+    /// The column of the weights.
+    pub weight_col: Option<String>,
+    /// The column of the edges' types.
+    pub type_col: Option<String>,
+    /// What the weights of a type's edges are multiplied by; types not named keep their weight. When this is empty
+    /// the types are not looked at.
+    pub type_weights: BTreeMap<String, f64>,
+    /// How many threads parse. 0 counts as 1.
+    pub threads: usize,
+    /// How many bytes the loader may hold; it stops with [`Error::Memory`] when it needs more.
+    pub memory_bytes: Option<u64>,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        LoadOptions {
+            format: None,
+            undirected: false,
+            source_col: None,
+            target_col: None,
+            weight_col: None,
+            type_col: None,
+            type_weights: BTreeMap::new(),
+            threads: thread::available_parallelism().map_or(1, usize::from),
+            memory_bytes: None,
+        }
+    }
+}
+
+impl LoadOptions {
+    /// Refuses what no file could make sense of.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        for (name, &weight) in &self.type_weights {
+            if !(0.0..f64::INFINITY).contains(&weight) {
+                return Err(Error::Option {
+                    option: "--edge-weights",
+                    expected: "a finite weight of at least 0 for each type",
+                    got: format!("{name}={weight}"),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether edges get weights from their type.
+    pub(crate) fn uses_types(&self) -> bool {
+        !self.type_weights.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_of_types_are_finite_and_not_negative() {
+        for (weight, good) in [(0.0, true), (2.5, true), (-1.0, false), (f64::NAN, false), (f64::INFINITY, false)] {
+            let options =
+                LoadOptions { type_weights: BTreeMap::from([("likes".to_owned(), weight)]), ..Default::default() };
+            assert_eq!(options.check().is_ok(), good, "{weight}");
+        }
+    }
+}

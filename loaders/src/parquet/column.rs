@@ -1,0 +1,145 @@
+//! One column of a batch, of any type that ids, weights and types may have.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, LargeStringArray, StringArray, StringViewArray};
+use arrow_schema::DataType;
+
+use crate::error::Problem;
+use crate::gather::{Sink, bad_weight, check_weight};
+
+/// A column of a batch, ready to be read row by row.
+pub(super) struct Column<'batch> {
+    values: Values<'batch>,
+    /// The first row without a value.
+    first_null: Option<usize>,
+    /// What the column holds, for messages.
+    what: &'static str,
+}
+
+enum Values<'batch> {
+    Integers(Vec<i64>),
+    Unsigned(&'batch [u64]),
+    Floats(Vec<f64>),
+    Text(&'batch StringArray),
+    LargeText(&'batch LargeStringArray),
+    TextView(&'batch StringViewArray),
+    Dictionary {
+        keys: Vec<usize>,
+        texts: Box<Values<'batch>>,
+    },
+    /// Neither numbers nor strings: refused before any row is read.
+    Other,
+}
+
+impl<'batch> Column<'batch> {
+    pub(super) fn new(array: &'batch dyn Array, what: &'static str) -> Self {
+        let first_null = array.logical_nulls().and_then(|nulls| (0..nulls.len()).find(|&row| nulls.is_null(row)));
+        Column { values: Values::new(array), first_null, what }
+    }
+
+    pub(super) fn source(&self, row: usize, sink: &mut Sink) -> Result<u32, Problem> {
+        self.check(row)?;
+        match &self.values {
+            Values::Integers(values) => sink.integer(values[row]),
+            Values::Unsigned(values) => sink.source(values[row].to_string().as_bytes()),
+            values => sink.source(values.text(row).as_bytes()),
+        }
+    }
+
+    pub(super) fn target(&self, row: usize, sink: &mut Sink) -> Result<u32, Problem> {
+        self.check(row)?;
+        match &self.values {
+            Values::Integers(values) => sink.integer(values[row]),
+            Values::Unsigned(values) => sink.target(values[row].to_string().as_bytes()),
+            values => sink.target(values.text(row).as_bytes()),
+        }
+    }
+
+    pub(super) fn weight(&self, row: usize) -> Result<f64, Problem> {
+        self.check(row)?;
+        let weight = match &self.values {
+            Values::Integers(values) => values[row] as f64,
+            Values::Unsigned(values) => values[row] as f64,
+            Values::Floats(values) => values[row],
+            _ => f64::NAN,
+        };
+        check_weight(weight).ok_or_else(|| bad_weight(weight, weight.to_string()))
+    }
+
+    pub(super) fn kind(&self, row: usize) -> Result<&str, Problem> {
+        self.check(row)?;
+        Ok(self.values.text(row))
+    }
+
+    fn check(&self, row: usize) -> Result<(), Problem> {
+        if self.first_null == Some(row) { Err(Problem::new(self.what, "null")) } else { Ok(()) }
+    }
+}
+
+impl<'batch> Values<'batch> {
+    fn new(array: &'batch dyn Array) -> Self {
+        match array.data_type() {
+            DataType::Int8 => {
+                Values::Integers(array.as_primitive::<Int8Type>().values().iter().map(|&value| value.into()).collect())
+            }
+            DataType::Int16 => {
+                Values::Integers(array.as_primitive::<Int16Type>().values().iter().map(|&value| value.into()).collect())
+            }
+            DataType::Int32 => {
+                Values::Integers(array.as_primitive::<Int32Type>().values().iter().map(|&value| value.into()).collect())
+            }
+            DataType::Int64 => Values::Integers(array.as_primitive::<Int64Type>().values().to_vec()),
+            DataType::UInt8 => {
+                Values::Integers(array.as_primitive::<UInt8Type>().values().iter().map(|&value| value.into()).collect())
+            }
+            DataType::UInt16 => Values::Integers(
+                array.as_primitive::<UInt16Type>().values().iter().map(|&value| value.into()).collect(),
+            ),
+            DataType::UInt32 => Values::Integers(
+                array.as_primitive::<UInt32Type>().values().iter().map(|&value| value.into()).collect(),
+            ),
+            DataType::UInt64 => Values::Unsigned(array.as_primitive::<UInt64Type>().values()),
+            DataType::Float32 => {
+                Values::Floats(array.as_primitive::<Float32Type>().values().iter().map(|&value| value.into()).collect())
+            }
+            DataType::Float64 => Values::Floats(array.as_primitive::<Float64Type>().values().to_vec()),
+            DataType::Utf8 => Values::Text(array.as_string()),
+            DataType::LargeUtf8 => Values::LargeText(array.as_string()),
+            DataType::Utf8View => Values::TextView(array.as_string_view()),
+            DataType::Dictionary(_, _) => {
+                let dictionary = array.as_any_dictionary();
+                // Without values every key is null, and `normalized_keys` would have nothing to point at.
+                let keys = if dictionary.values().is_empty() { Vec::new() } else { dictionary.normalized_keys() };
+                Values::Dictionary { keys, texts: Box::new(Values::new(dictionary.values().as_ref())) }
+            }
+            _ => Values::Other,
+        }
+    }
+
+    fn text(&self, row: usize) -> &str {
+        match self {
+            Values::Text(values) => values.value(row),
+            Values::LargeText(values) => values.value(row),
+            Values::TextView(values) => values.value(row),
+            Values::Dictionary { keys, texts } => texts.text(keys[row]),
+            Values::Integers(_) | Values::Unsigned(_) | Values::Floats(_) | Values::Other => "",
+        }
+    }
+}
+
+/// Whether a column holds integers.
+pub(super) fn is_integer(kind: &DataType) -> bool {
+    kind.is_integer()
+}
+
+/// Whether a column holds strings.
+pub(super) fn is_text(kind: &DataType) -> bool {
+    match kind {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}

@@ -1,0 +1,103 @@
+//! What was read and how it was understood.
+
+use serde::Serialize;
+use walkprint_engine::edges::EdgeList;
+use walkprint_engine::ids::ExternalIds;
+
+use crate::columns::ColumnNames;
+use crate::gather::Tally;
+use crate::{Format, LoadOptions};
+
+/// How far a load has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes read from the files so far, as they are on disk.
+    pub bytes_read: u64,
+    /// Bytes of all files; 0 when that is not known (a pipe).
+    pub bytes_total: u64,
+}
+
+/// What was read and how it was understood, for a user to check against what they meant.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LoadReport {
+    /// The format of the first file (CSV and TSV may come together).
+    pub format: Format,
+    /// How many files were read.
+    pub files: usize,
+    /// Bytes of the files on disk.
+    pub bytes_read: u64,
+    /// Bytes after decompression. For Parquet: of the columns that were read.
+    pub bytes_parsed: u64,
+    /// Lines of all files, comments and headers included; rows of Parquet files.
+    pub lines: u64,
+    /// Lines that were skipped because they are comments.
+    pub comment_lines: u64,
+    /// Edges of the input: an undirected one, or an entry of a symmetric matrix, counts once.
+    pub edges_read: u64,
+    /// How many of them have one node as source and target.
+    pub self_loops: u64,
+    /// How many of them weigh nothing, after multiplication by the weight of their type.
+    pub zero_weight_edges: u64,
+    /// Where the sources were found: a column's name, or `column 1`.
+    pub source_column: String,
+    /// Where the targets were found.
+    pub target_column: String,
+    /// Where the weights were found; `None` when the input has none.
+    pub weight_column: Option<String>,
+    /// The column of types, if there is one.
+    pub type_column: Option<String>,
+    /// Whether weights were multiplied by the weights of the types. When `false`, types were not looked at.
+    pub types_used: bool,
+    /// Columns that were not looked at, in the first file.
+    pub ignored_columns: Vec<String>,
+    /// Smallest number in the weight column, before multiplication.
+    pub weight_min: Option<f64>,
+    /// Largest number in the weight column, before multiplication.
+    pub weight_max: Option<f64>,
+    /// Different nodes.
+    pub nodes: u64,
+    /// Whether every id is an integer; otherwise all are strings.
+    pub integer_ids: bool,
+    /// What else a user should know about how the input was understood, one sentence each.
+    pub notes: Vec<String>,
+}
+
+impl LoadReport {
+    pub(crate) fn new(
+        format: Format,
+        names: &ColumnNames,
+        options: &LoadOptions,
+        tally: &Tally,
+        edges: &EdgeList,
+    ) -> Self {
+        let names = names.clone();
+        LoadReport {
+            format,
+            files: 0,
+            bytes_read: 0,
+            bytes_parsed: 0,
+            lines: 0,
+            comment_lines: tally.comment_lines,
+            edges_read: tally.edges.iter().sum(),
+            self_loops: tally.self_loops,
+            zero_weight_edges: tally.zero_weight_edges,
+            source_column: names.source,
+            target_column: names.target,
+            weight_column: names.weight,
+            type_column: names.kind,
+            types_used: options.uses_types(),
+            ignored_columns: names.ignored,
+            weight_min: tally.weight_range.map(|(min, _)| min),
+            weight_max: tally.weight_range.map(|(_, max)| max),
+            nodes: edges.ids.len() as u64,
+            integer_ids: matches!(edges.ids, ExternalIds::Integers(_)),
+            notes: names.notes,
+        }
+    }
+
+    /// The report with how much was read.
+    pub(crate) fn with_volume(self, files: usize, bytes_read: u64, bytes_parsed: u64, lines: u64) -> Self {
+        LoadReport { files, bytes_read, bytes_parsed, lines, ..self }
+    }
+}

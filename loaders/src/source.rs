@@ -1,0 +1,114 @@
+//! Opening a file, decompressing it, and counting what was read.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::read::MultiGzDecoder;
+
+use crate::Error;
+use crate::error::Problem;
+
+const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+
+/// Bytes that a decoder takes from the file at once. Larger gains nothing; 8 KiB would cost system calls.
+const READ_BYTES: usize = 256 << 10;
+
+/// How long a file is; 0 for a pipe.
+pub(crate) fn length(path: &Path) -> Result<u64, Error> {
+    let metadata = fs::metadata(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    if metadata.is_dir() {
+        return Err(Error::Directory { path: path.to_owned() });
+    }
+    Ok(metadata.len())
+}
+
+/// Opens a file for reading.
+pub(crate) fn open(path: &Path) -> Result<File, Error> {
+    OpenOptions::new().read(true).open(path).map_err(|source| Error::Read { path: path.to_owned(), source })
+}
+
+/// The decompressed bytes of a file.
+pub(crate) struct Source {
+    path: PathBuf,
+    encoding: Option<&'static str>,
+    reader: Box<dyn Read>,
+    bytes: u64,
+}
+
+impl Source {
+    /// Opens a file; whether it is compressed is told by its first bytes. Each byte taken from disk is added to
+    /// `bytes_read`.
+    pub(crate) fn open(path: &Path, bytes_read: &Arc<AtomicU64>) -> Result<Source, Error> {
+        let failed = |source| Error::Read { path: path.to_owned(), source };
+        let file = open(path)?;
+        let mut counted = Counted { file, bytes: Arc::clone(bytes_read) };
+        let mut magic = Vec::with_capacity(ZSTD_MAGIC.len());
+        counted.by_ref().take(ZSTD_MAGIC.len() as u64).read_to_end(&mut magic).map_err(failed)?;
+        let encoding = match magic.as_slice() {
+            start if start.starts_with(&GZIP_MAGIC) => Some("gzip"),
+            start if start.starts_with(&ZSTD_MAGIC) => Some("zstd"),
+            _ => None,
+        };
+        let named = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("gz") => Some("gzip"),
+            Some("zst") => Some("zstd"),
+            _ => None,
+        };
+        if named.is_some() && named != encoding {
+            let expected =
+                if named == Some("gzip") { "gzip data, as its name says" } else { "zstd data, as its name says" };
+            return Err(Problem::new(expected, encoding.unwrap_or("something else")).of_file(path));
+        }
+        let raw = io::BufReader::with_capacity(READ_BYTES, io::Cursor::new(magic).chain(counted));
+        let reader: Box<dyn Read> = match encoding {
+            // All members, not only the first: `cat a.gz b.gz` is a gzip file, and so is what bgzip writes.
+            Some("gzip") => Box::new(MultiGzDecoder::new(raw)),
+            Some(_) => Box::new(zstd::Decoder::with_buffer(raw).map_err(failed)?),
+            None => Box::new(raw),
+        };
+        Ok(Source { path: path.to_owned(), encoding, reader, bytes: 0 })
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many decompressed bytes have been read.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Appends up to `count` bytes to `buffer`; fewer only at the end. Says how many.
+    pub(crate) fn read_onto(&mut self, buffer: &mut Vec<u8>, count: usize) -> Result<usize, Error> {
+        let before = buffer.len();
+        buffer.reserve(count);
+        let outcome = self.reader.by_ref().take(count as u64).read_to_end(buffer);
+        self.bytes += (buffer.len() - before) as u64;
+        match (outcome, self.encoding) {
+            (Ok(read), _) => Ok(read),
+            (Err(source), None) => Err(Error::Read { path: self.path.clone(), source }),
+            (Err(source), Some(encoding)) => {
+                Err(Error::Decompress { path: self.path.clone(), encoding, bytes: self.bytes, source })
+            }
+        }
+    }
+}
+
+/// A file that counts the bytes taken from it.
+struct Counted {
+    file: File,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.bytes.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}

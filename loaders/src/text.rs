@@ -1,0 +1,361 @@
+//! The text formats: one thread reads and cuts blocks, several parse them.
+//!
+//! Blocks go through a bounded channel in input order. When a thread meets a bad line, every earlier block has been
+//! taken by some thread; these finish theirs, and the error of the earliest block is the one that is told. So the
+//! error does not depend on the number of threads either.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use memchr::memchr;
+
+use crate::blocks::{Blocks, Cut, lines_in};
+use crate::columns::{self, ColumnNames, Named};
+use crate::error::Problem;
+use crate::gather::{Gauge, Sink, Tally, assemble};
+use crate::source::{self, Source};
+use crate::{Error, Format, LoadOptions, LoadReport, Loaded, Progress, delimited, edge_list, matrix_market};
+
+/// A byte order mark, which some programs put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// How the lines of one file are to be read.
+enum Layout {
+    EdgeList(edge_list::Layout),
+    Delimited(delimited::Layout),
+    MatrixMarket(matrix_market::Layout),
+}
+
+impl Layout {
+    fn names(&self) -> ColumnNames {
+        match self {
+            Layout::EdgeList(layout) => layout.columns.names.clone(),
+            Layout::Delimited(layout) => layout.columns.names.clone(),
+            Layout::MatrixMarket(layout) => layout.names(),
+        }
+    }
+
+    fn weighted(&self) -> bool {
+        match self {
+            Layout::EdgeList(layout) => layout.columns.weighted(),
+            Layout::Delimited(layout) => layout.columns.weighted(),
+            Layout::MatrixMarket(layout) => layout.weighted,
+        }
+    }
+
+    fn cut(&self) -> Cut {
+        match self {
+            Layout::Delimited(layout) => Cut::Records(layout.delimiter),
+            Layout::EdgeList(_) | Layout::MatrixMarket(_) => Cut::Lines,
+        }
+    }
+
+    /// Whether an edge stands for both directions, whatever the options say.
+    fn symmetric(&self) -> bool {
+        matches!(self, Layout::MatrixMarket(layout) if layout.symmetric)
+    }
+}
+
+/// A part of a file, on its way to a parsing thread.
+struct Block<'paths> {
+    sequence: u64,
+    file: usize,
+    path: &'paths Path,
+    layout: Arc<Layout>,
+    first_line: u64,
+    bytes: Vec<u8>,
+}
+
+/// What is known of all files once they have been read.
+#[derive(Default)]
+struct Read {
+    bytes_parsed: u64,
+    lines: u64,
+    layouts: Vec<(Format, Arc<Layout>)>,
+}
+
+pub(crate) fn load(
+    paths: &[PathBuf],
+    options: &LoadOptions,
+    progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+    block_bytes: usize,
+) -> Result<Loaded, Error> {
+    let mut bytes_total = 0;
+    for path in paths {
+        bytes_total += source::length(path)?;
+    }
+    let gauge = Gauge::new(bytes_total, options.memory_bytes);
+    let threads = options.threads.max(1);
+    let stop = AtomicBool::new(false);
+    // Two blocks wait for each thread: enough to bridge a slow read, and a bound on memory.
+    let (sender, receiver) = bounded(2 * threads);
+    let (read, parsed) = thread::scope(|scope| {
+        let parsing: Vec<_> = (0..threads)
+            .map(|_| {
+                let receiver = receiver.clone();
+                scope.spawn(|| parse_blocks(receiver, options, &gauge, &stop))
+            })
+            .collect();
+        drop(receiver);
+        let reader = Reader { options, progress, block_bytes, gauge: &gauge, stop: &stop };
+        let read = reader.read_files(paths, sender);
+        let joined =
+            parsing.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        (read, joined.collect::<Vec<_>>())
+    });
+    let mut sinks = Vec::with_capacity(threads);
+    let mut first_error: Option<(u64, Error)> = None;
+    for outcome in parsed {
+        match outcome {
+            Ok(sink) => sinks.push(sink),
+            Err(error) if first_error.as_ref().is_none_or(|first| error.0 < first.0) => first_error = Some(error),
+            Err(_) => {}
+        }
+    }
+    // A parsing thread's error lies before the place that reading had come to.
+    if let Some((_, error)) = first_error {
+        return Err(error);
+    }
+    let read = read?;
+    let sizes = read.layouts.iter().filter_map(|(_, layout)| match &**layout {
+        Layout::MatrixMarket(layout) => Some(layout.size),
+        _ => None,
+    });
+    let (edges, tally) = assemble(sinks, sizes.max(), &gauge)?;
+    check_counts(paths, &read, &tally)?;
+    let (format, layout) = &read.layouts[0];
+    let report = LoadReport::new(*format, &layout.names(), options, &tally, &edges).with_volume(
+        paths.len(),
+        gauge.bytes_read.load(Ordering::Relaxed),
+        read.bytes_parsed,
+        read.lines,
+    );
+    Ok(Loaded { edges, report })
+}
+
+/// Every file has edges, and as many as it says.
+fn check_counts(paths: &[PathBuf], read: &Read, tally: &Tally) -> Result<(), Error> {
+    for (file, ((_, layout), path)) in read.layouts.iter().zip(paths).enumerate() {
+        let edges = tally.edges.get(file).copied().unwrap_or(0);
+        if let Layout::MatrixMarket(layout) = &**layout
+            && layout.entries != edges
+        {
+            let expected = format!("{} entries, as its size line says", layout.entries);
+            return Err(Problem::new(expected, edges.to_string()).of_file(path));
+        }
+        if edges == 0 {
+            return Err(Problem::new("edges", "a file without any").of_file(path));
+        }
+    }
+    Ok(())
+}
+
+/// What a parsing thread does, until there are no more blocks or some thread met an error.
+fn parse_blocks(
+    receiver: Receiver<Block<'_>>,
+    options: &LoadOptions,
+    gauge: &Gauge,
+    stop: &AtomicBool,
+) -> Result<Sink, (u64, Error)> {
+    let mut sink = Sink::new(options);
+    let mut held = 0;
+    // The flag is looked at before a block is taken, never between that and its end: the error may lie behind it.
+    while !stop.load(Ordering::Acquire)
+        && let Ok(block) = receiver.recv()
+    {
+        sink.begin(block.sequence, block.file, options.undirected || block.layout.symmetric());
+        let outcome = match &*block.layout {
+            Layout::EdgeList(layout) => edge_list::parse(layout, &block.bytes, block.first_line, &mut sink),
+            Layout::Delimited(layout) => delimited::parse(layout, &block.bytes, block.first_line, &mut sink),
+            Layout::MatrixMarket(layout) => matrix_market::parse(layout, &block.bytes, block.first_line, &mut sink),
+        };
+        let outcome = outcome.map_err(|(line, problem)| problem.at_line(block.path, line));
+        let now = sink.end();
+        outcome.and_then(|()| gauge.holds(held, now)).map_err(|error| {
+            stop.store(true, Ordering::Release);
+            (block.sequence, error)
+        })?;
+        held = now;
+    }
+    Ok(sink)
+}
+
+/// What the reading thread works with.
+struct Reader<'load> {
+    options: &'load LoadOptions,
+    progress: &'load (dyn Fn(Progress) -> ControlFlow<()> + Sync),
+    block_bytes: usize,
+    gauge: &'load Gauge,
+    stop: &'load AtomicBool,
+}
+
+impl Reader<'_> {
+    /// Reads all files and sends their blocks, until the end or until a parsing thread met an error.
+    fn read_files<'paths>(&self, paths: &'paths [PathBuf], sender: Sender<Block<'paths>>) -> Result<Read, Error> {
+        let mut read = Read::default();
+        let mut sequence = 0;
+        for (file, path) in paths.iter().enumerate() {
+            if let Some(&(expected, _)) = read.layouts.first()
+                && self.options.format.or_else(|| Format::from_name(path)) == Some(Format::Parquet)
+            {
+                let (first, path) = (paths[0].clone(), path.clone());
+                return Err(Error::MixedFormats { first, expected, path, got: Format::Parquet });
+            }
+            let mut blocks = Blocks::new(Source::open(path, &self.gauge.bytes_read)?, self.block_bytes);
+            let (format, layout) = self.begin(path, &mut blocks)?;
+            if let Some((first_format, first)) = read.layouts.first() {
+                check_like_first(&paths[0], *first_format, first, path, format, &layout)?;
+            }
+            let layout = Arc::new(layout);
+            read.layouts.push((format, Arc::clone(&layout)));
+            let mut lines = blocks.line() - 1;
+            while let Some((first_line, bytes)) = blocks.next_block(layout.cut())? {
+                lines = first_line - 1 + lines_in(&bytes) + u64::from(!bytes.ends_with(b"\n"));
+                let block = Block { sequence, file, path, layout: Arc::clone(&layout), first_line, bytes };
+                sequence += 1;
+                // Sending fails when all parsing threads have stopped.
+                if self.stop.load(Ordering::Acquire) || sender.send(block).is_err() {
+                    return Ok(read);
+                }
+                self.tell_progress()?;
+            }
+            read.lines += lines;
+            read.bytes_parsed += blocks.bytes();
+        }
+        self.tell_progress()?;
+        Ok(read)
+    }
+
+    fn tell_progress(&self) -> Result<(), Error> {
+        let bytes_read = self.gauge.bytes_read.load(Ordering::Relaxed);
+        match (self.progress)(Progress { bytes_read, bytes_total: self.gauge.bytes_total }) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::Interrupted),
+        }
+    }
+
+    /// Reads as much of a file as it takes to know its format and layout, and leaves out what has been understood.
+    fn begin(&self, path: &Path, blocks: &mut Blocks) -> Result<(Format, Layout), Error> {
+        while blocks.head().len() < BYTE_ORDER_MARK.len() && !blocks.ended() {
+            blocks.grow()?;
+        }
+        if blocks.head().starts_with(BYTE_ORDER_MARK) {
+            blocks.skip(BYTE_ORDER_MARK.len());
+        }
+        let format = loop {
+            let decided = decide(path, self.options, blocks.head(), blocks.ended());
+            match decided.map_err(|(line, problem)| problem.at_line(path, line))? {
+                Some(format) => break format,
+                None => {
+                    blocks.check_head()?;
+                    blocks.grow()?;
+                }
+            }
+        };
+        loop {
+            match layout(format, self.options, blocks).map_err(|(line, problem)| problem.at_line(path, line))? {
+                Some((layout, bytes)) => {
+                    blocks.skip(bytes);
+                    return Ok((format, layout));
+                }
+                None => {
+                    blocks.check_head()?;
+                    blocks.grow()?;
+                }
+            }
+        }
+    }
+}
+
+fn layout(format: Format, options: &LoadOptions, blocks: &Blocks) -> Result<Option<(Layout, usize)>, (u64, Problem)> {
+    let (head, line, ended) = (blocks.head(), blocks.line(), blocks.ended());
+    Ok(match format {
+        Format::EdgeList => {
+            let found = edge_list::layout(head, line, ended, options.format.is_none(), options)?;
+            found.map(|layout| (Layout::EdgeList(layout), 0))
+        }
+        Format::MatrixMarket => {
+            let found = matrix_market::layout(head, line, ended)?;
+            found.map(|(layout, bytes)| (Layout::MatrixMarket(layout), bytes))
+        }
+        Format::Csv | Format::Tsv | Format::Parquet => {
+            let found = delimited::layout(head, line, ended, format, options)?;
+            found.map(|(layout, bytes)| (Layout::Delimited(layout), bytes))
+        }
+    })
+}
+
+/// The format of a text file: what the options say, what its name says, what its first line that is not blank looks
+/// like. `Ok(None)`: more of the file is needed.
+fn decide(path: &Path, options: &LoadOptions, head: &[u8], ended: bool) -> Result<Option<Format>, (u64, Problem)> {
+    let mut rest = head;
+    let mut line = 0;
+    let first = loop {
+        let whole = memchr(b'\n', rest).is_some() || ended;
+        if rest.is_empty() && ended {
+            return Err((line.max(1), Problem::new("edges", "an empty file")));
+        }
+        line += 1;
+        let text = edge_list::next_line(&mut rest);
+        if head.starts_with(b"PAR1") {
+            return Err((line, Problem::new("text", "a Parquet file (name it .parquet or give --format parquet)")));
+        }
+        if memchr(0, text).is_some() {
+            return Err((line, Problem::new("text", "binary data (a NUL byte)")));
+        }
+        if !whole {
+            return Ok(None);
+        }
+        if !text.trim_ascii().is_empty() {
+            break text;
+        }
+    };
+    if let Some(format) = options.format.or_else(|| Format::from_name(path)) {
+        return Ok(Some(format));
+    }
+    if matrix_market::has_banner(first) {
+        return Ok(Some(Format::MatrixMarket));
+    }
+    let by_name = columns::named(options).map_err(|problem| (line, problem))? == Named::Names;
+    for format in [Format::Tsv, Format::Csv] {
+        let delimiter = delimited::delimiter(format);
+        let fields = delimited::fields(first, delimiter);
+        if columns::is_recognised(&fields) || (by_name && 1 < fields.len()) {
+            return Ok(Some(format));
+        }
+    }
+    Ok(Some(Format::EdgeList))
+}
+
+/// Files that are loaded together are of one kind, and all have weights or none has.
+fn check_like_first(
+    first_path: &Path,
+    first_format: Format,
+    first: &Layout,
+    path: &Path,
+    format: Format,
+    layout: &Layout,
+) -> Result<(), Error> {
+    if !first_format.goes_with(format) {
+        let (first, path) = (first_path.to_owned(), path.to_owned());
+        return Err(Error::MixedFormats { first, expected: first_format, path, got: format });
+    }
+    if let (Layout::EdgeList(first), Layout::EdgeList(layout)) = (first, layout)
+        && first.columns.count != layout.columns.count
+    {
+        let expected = format!("{} columns, as in {}", first.columns.count, first_path.display());
+        return Err(Problem::new(expected, layout.columns.count.to_string()).of_file(path));
+    }
+    if first.weighted() != layout.weighted() {
+        let (expected, got) = if first.weighted() { ("weights", "none") } else { ("no weights", "some") };
+        return Err(Problem::new(format!("{expected}, as in {}", first_path.display()), got).of_file(path));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! What must not show in the result: threads, block sizes, and how ids are written.
+
+use std::fmt::Write;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use walkprint_engine::edges::EdgeList;
+
+use crate::{Error, LoadOptions, Loaded, load_in_blocks};
+
+/// Loads texts as files of these names, cut into blocks of `block_bytes`.
+fn load(files: &[(&str, &str)], options: &LoadOptions, block_bytes: usize) -> Result<Loaded, String> {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for (name, content) in files {
+        paths.push(directory.path().join(name));
+        std::fs::write(&paths[paths.len() - 1], content).expect("a small file");
+    }
+    load_in_blocks(&paths, options, &|_| ControlFlow::Continue(()), block_bytes)
+        .map_err(|error: Error| error.to_string().replace(&format!("{}/", directory.path().display()), ""))
+}
+
+fn undirected(threads: usize) -> LoadOptions {
+    LoadOptions { threads, undirected: true, ..LoadOptions::default() }
+}
+
+#[test]
+fn any_number_of_threads_and_any_block_size_give_the_same_edges() {
+    let mut edges = String::from("# comment\n\n");
+    let mut named = String::from("target,note,source,weight\r\n");
+    let mut matrix = String::from("%%MatrixMarket matrix coordinate integer symmetric\n%\n60 60 60\n");
+    for line in 0..60 {
+        // The first id that is no integer comes late: threads turn into strings at different places.
+        let target = if line == 47 { "x7".to_owned() } else { (line * 13 % 29).to_string() };
+        writeln!(edges, "{line}  {target}{}", if line % 5 == 0 { "\r\n%" } else { "" }).expect("writing to memory");
+        writeln!(named, "{target},\"a\n\"\"{line}\",\"n,\n{line}\",{line}.5").expect("writing to memory");
+        writeln!(matrix, "{} {} {line}", line + 1, line * 13 % 29 + 1).expect("writing to memory");
+    }
+    let inputs: [&[(&str, &str)]; 4] = [
+        &[("a.txt", &edges)],
+        &[("a.csv", &named)],
+        &[("a.mtx", &matrix)],
+        &[("a.txt", "3 1\n1 2"), ("b.txt", "5\t4\n1\t2\r\n"), ("c.txt", "1 9 \n")],
+    ];
+    for files in inputs {
+        let expected = load(files, &undirected(1), 1 << 20).expect("good files");
+        assert!(expected.report.edges_read >= 5, "{files:?}");
+        for threads in [1, 2, 3] {
+            for block_bytes in 1..100 {
+                let loaded = load(files, &undirected(threads), block_bytes).expect("good files");
+                assert_eq!(loaded, expected, "{threads} threads, blocks of {block_bytes} bytes: {files:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn any_number_of_threads_and_any_block_size_give_the_same_error() {
+    let lines: String = (0..40).map(|line| format!("{line} 1\n")).collect();
+    let inputs = [
+        ("a.txt", format!("#\n{lines}7\n{lines}1 2 3\n"), "a.txt:42: expected 2 columns"),
+        ("a.txt", format!("#\n{lines}\u{1F980} \0\n{lines}1\n"), "a.txt:42: expected an id without NUL bytes"),
+        (
+            "a.csv",
+            "source,target\na,b\n\"a\nb\",\n\"c\"d,\n".to_owned(),
+            "a.csv:3: expected the id of a target, got nothing",
+        ),
+        ("a.csv", "source,target\na,b\n\"a\nb\",\"c\nd".to_owned(), "a.csv:4: expected a closing quote"),
+        ("a.csv", "source,target\na,b\nc\na,\"b\n".to_owned(), "a.csv:3: expected 2 columns"),
+        ("a.csv", "source,\"target\"\"s\n\"x,\n".to_owned(), "a.csv:2: expected a delimiter after the closing quote"),
+        ("a.csv", "\"sou\nrce\",\"target\n".to_owned(), "a.csv:2: expected a closing quote"),
+        (
+            "a.mtx",
+            "%%MatrixMarket matrix coordinate pattern general\n2 2 3\n1 1\n1 0\n3 3\n".to_owned(),
+            "a.mtx:4: expected an index",
+        ),
+    ];
+    for (name, content, start) in &inputs {
+        for threads in [1, 2, 3] {
+            for block_bytes in 1..100 {
+                let message = load(&[(name, content)], &undirected(threads), block_bytes).map(|_| ()).unwrap_err();
+                assert!(message.starts_with(start), "{threads} threads, blocks of {block_bytes} bytes: {message}");
+            }
+        }
+    }
+}
+
+/// Edges by their ids, in order.
+fn by_id(edges: &EdgeList) -> Vec<(String, String)> {
+    let text = |&rank: &u32| edges.ids.text(rank as usize);
+    edges.sources.iter().map(text).zip(edges.targets.iter().map(text)).collect()
+}
+
+/// Ids of which many are alike, or nearly integers.
+fn id(pattern: &'static str) -> impl Strategy<Value = String> {
+    prop_oneof![3 => (-30..30_i64).prop_map(|id| id.to_string()), 1 => any::<i64>().prop_map(|id| id.to_string()), 2 => pattern]
+}
+
+proptest! {
+    #[test]
+    fn ids_come_back_from_an_edge_list_as_they_were(
+        edges in vec((id("[^\\x00\\t\\r\\n#%][^\\x00\\t\\r\\n]{0,3}"), id("[^\\x00\\t\\r\\n]{1,3}")), 1..40),
+        threads in 1..4_usize,
+        block_bytes in 1..200_usize,
+    ) {
+        let text: String = edges.iter().map(|(source, target)| format!("{source}\t{target}\n")).collect();
+        let options = LoadOptions { threads, format: Some(crate::Format::EdgeList), ..LoadOptions::default() };
+        // A byte order mark at the very beginning would be taken for one.
+        prop_assume!(!text.starts_with('\u{FEFF}'));
+        let loaded = load(&[("a.txt", &text)], &options, block_bytes).map_err(TestCaseError::fail)?;
+        prop_assert_eq!(by_id(&loaded.edges), edges);
+        let ids: Vec<String> = (0..loaded.edges.ids.len()).map(|rank| loaded.edges.ids.text(rank)).collect();
+        if !loaded.report.integer_ids {
+            prop_assert!(ids.is_sorted());
+        }
+        prop_assert_eq!(loaded.report.integer_ids, ids.iter().all(|id| id.parse::<i64>().is_ok_and(|value| value.to_string() == *id)));
+    }
+
+    #[test]
+    fn what_the_csv_crate_writes_is_read_as_it_was(
+        edges in vec((id("[^\\x00]{1,4}|[\",\r\n]{1,4}"), id("[^\\x00]{1,4}|[\",\r\na]{1,4}"), 0.0..9e9_f64), 1..40),
+        always_quoted in any::<bool>(),
+        threads in 1..4_usize,
+        block_bytes in 1..200_usize,
+    ) {
+        let style = if always_quoted { csv::QuoteStyle::Always } else { csv::QuoteStyle::Necessary };
+        let mut writer = csv::WriterBuilder::new().quote_style(style).from_writer(Vec::new());
+        writer.write_record(["from", "weight", "to"]).expect("writing to memory");
+        for (source, target, weight) in &edges {
+            writer.write_record([source, &weight.to_string(), target]).expect("writing to memory");
+        }
+        let text = String::from_utf8(writer.into_inner().expect("writing to memory")).expect("text");
+        let options = LoadOptions { threads, ..LoadOptions::default() };
+        let loaded = load(&[("a.csv", &text)], &options, block_bytes).map_err(TestCaseError::fail)?;
+        let weights: Vec<f64> = edges.iter().map(|&(_, _, weight)| weight).collect();
+        prop_assert_eq!(loaded.edges.weights.as_ref(), Some(&weights));
+        let ends: Vec<_> = edges.into_iter().map(|(source, target, _)| (source, target)).collect();
+        prop_assert_eq!(by_id(&loaded.edges), ends);
+    }
+
+    #[test]
+    fn whatever_the_bytes_there_is_an_answer(bytes in "[ab,\"\t\r\n 12#%\\x00é.-]{0,60}", name in "a\\.(txt|csv|tsv|mtx)") {
+        let header = if name == "a.csv" { "source,target\n" } else { "" };
+        let text = format!("{header}{bytes}");
+        let whole = load(&[(&name, &text)], &undirected(1), 1 << 20);
+        prop_assert_eq!(load(&[(&name, &text)], &undirected(2), 3), whole);
+    }
+}
