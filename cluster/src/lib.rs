@@ -4,4 +4,6 @@
 
 pub mod error;
 
+pub mod load;
+
 pub mod build;

@@ -248,6 +248,12 @@ impl StoreLock {
         &self.path
     }
 
+    /// True when there is a published store, and not only a place for one.
+    #[must_use]
+    pub fn holds_store(&self) -> bool {
+        self.path.join(MANIFEST).exists()
+    }
+
     /// Makes a manifest count: everything it lists must be on the disk already. Then removes what no manifest lists,
     /// unfinished indexes excepted.
     ///

@@ -2,9 +2,10 @@
 
 use walkprint_engine::graph::Graph;
 use walkprint_engine::ids::NodeId;
+use walkprint_engine::plan::Plan;
 use walkprint_walkers::tally;
 
-use super::{BuildOptions, writer};
+use super::writer;
 use crate::error::{Error, Result};
 
 /// The program itself, its threads and buffers.
@@ -25,54 +26,73 @@ pub(super) struct Budget {
     pub(super) credits: usize,
 }
 
+/// The least that a build can do with.
+#[derive(Debug)]
+pub(super) struct Least {
+    /// The graph's rows; mapped pages count.
+    pub(super) graph: u64,
+    /// The kernels' cells for the heaviest source, of all workers.
+    pub(super) workers: u64,
+    /// The packed fingerprints of the pipelines that are open, queued and being written.
+    pub(super) segments: u64,
+}
+
+impl Least {
+    pub(super) fn total(&self) -> u64 {
+        PROGRAM_BYTES + self.graph + self.workers + self.segments
+    }
+}
+
 impl Budget {
-    /// Plans for a graph and options.
-    ///
-    /// The peak is the sum of the graph (mapped pages count; while it is copied it is there twice), the kernel's cells
-    /// of every worker for the heaviest source, and the packed fingerprints of the pipelines that are open, queued and
-    /// being written.
-    pub(super) fn new(graph: &Graph, options: &BuildOptions) -> Result<Budget> {
-        let plan = &options.plan;
+    /// The least memory for a graph, a plan and a number of workers.
+    pub(super) fn least(graph: &Graph, plan: &Plan, workers: usize) -> Least {
         let nodes = NodeId::try_from(graph.nodes()).expect("the graph's builder bounds the number of nodes");
         let heaviest = (0..nodes).map(|node| plan.visits_of(graph.degree(node))).fold(0.0, f64::max);
-        let pipelines = plan.pipelines(graph);
         let visits = |first, end| (first..end).map(|node| plan.visits_of(graph.degree(node))).sum::<f64>();
+        let pipelines = plan.pipelines(graph);
         let pipeline = pipelines.iter().map(|pipeline| visits(pipeline.first, pipeline.end)).fold(0.0, f64::max);
+        Least {
+            graph: graph.walk_rows().bytes(),
+            workers: workers as u64 * tally::walker_bytes(heaviest, graph.nodes()),
+            // Two pipelines are open around the dealer's place, there is one more copy while a segment is put
+            // together, one waits and one is being written.
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size in bytes")]
+            segments: (4 + writer::WAITING as u64) * (pipeline * BYTES_A_VISIT) as u64,
+        }
+    }
 
-        let graph_bytes = graph.walk_rows().bytes();
-        let workers = options.workers as u64 * tally::walker_bytes(heaviest, graph.nodes());
-        // Two pipelines are open around the dealer's place, one more copy while a segment is put together, one waits
-        // and one is being written.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size in bytes")]
-        let segments = (4 + writer::WAITING as u64) * (pipeline * BYTES_A_VISIT) as u64;
-        let least = PROGRAM_BYTES + graph_bytes + workers + segments;
-        if options.memory_bytes < least {
+    /// Plans for a budget of `memory_bytes`. While the graph is copied it is there twice.
+    ///
+    /// # Errors
+    /// When the budget is below the least; the message says how much that is.
+    pub(super) fn new(graph: &Graph, plan: &Plan, workers: usize, memory_bytes: u64) -> Result<Budget> {
+        let least = Budget::least(graph, plan, workers);
+        if memory_bytes < least.total() {
             return Err(Error::Memory {
-                given: bytes(options.memory_bytes),
-                needed: bytes(least),
+                given: bytes(memory_bytes),
+                needed: bytes(least.total()),
                 parts: format!(
-                    "graph {}, {} workers {}, open pipelines {}, program {}",
-                    bytes(graph_bytes),
-                    options.workers,
-                    bytes(workers),
-                    bytes(segments),
+                    "graph {}, {workers} workers {}, open pipelines {}, program {}",
+                    bytes(least.graph),
+                    bytes(least.workers),
+                    bytes(least.segments),
                     bytes(PROGRAM_BYTES)
                 ),
             });
         }
-        let copy_graph = least + graph_bytes <= options.memory_bytes;
-        let bytes = if copy_graph { least + graph_bytes } else { least };
-        Ok(Budget { bytes, copy_graph, credits: CREDITS })
+        let with_copy = least.total() + least.graph;
+        let copy_graph = with_copy <= memory_bytes;
+        Ok(Budget { bytes: if copy_graph { with_copy } else { least.total() }, copy_graph, credits: CREDITS })
     }
 }
 
-/// Bytes for people, rounded up so that what is printed is enough.
-pub(crate) fn bytes(count: u64) -> String {
+/// Bytes in the units of `--memory`, rounded up so that what is printed is enough.
+fn bytes(count: u64) -> String {
     const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     for (unit, size) in UNITS {
         if size <= count {
             let tenths = (u128::from(count) * 10).div_ceil(u128::from(size));
-            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+            return format!("{}.{}{unit}", tenths / 10, tenths % 10);
         }
     }
     format!("{count} bytes")

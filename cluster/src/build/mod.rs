@@ -18,6 +18,7 @@
 
 mod budget;
 mod deal;
+mod estimate;
 mod seal;
 mod walk;
 mod writer;
@@ -34,6 +35,8 @@ use walkprint_engine::graph::CheckedRows;
 use walkprint_engine::index::{IndexEntry, Segment, SegmentEntry, SegmentId, fingerprint_digest};
 use walkprint_engine::plan::{Pipeline, Plan};
 use walkprint_engine::store::{BuildEntry, Manifest, Store, StoreLock, index_directory};
+
+pub use estimate::{Estimate, estimate};
 
 use crate::error::{Error, Result};
 use budget::Budget;
@@ -114,7 +117,7 @@ pub fn build_index(
 
     let mut planned_bytes = 0;
     if resumed_pipelines < pipelines.len() {
-        let budget = Budget::new(&graph, options)?;
+        let budget = Budget::new(&graph, &options.plan, options.workers, options.memory_bytes)?;
         planned_bytes = budget.bytes;
         let open: Vec<Pipeline> =
             pipelines.iter().zip(&sealed).filter(|(_, sealed)| !**sealed).map(|(&pipeline, _)| pipeline).collect();

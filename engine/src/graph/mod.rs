@@ -25,4 +25,4 @@ mod walk_rows;
 pub use builder::{BuildReport, BuiltGraph, build};
 pub use order::NodeOrder;
 pub use rows::{Graph, Row, RowWeights};
-pub use walk_rows::{AliasSlot, Steps, WalkRows};
+pub use walk_rows::{AliasSlot, CheckedRows, Steps, WalkRows};

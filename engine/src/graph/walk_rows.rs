@@ -95,7 +95,12 @@ impl WalkRows {
     ///
     /// # Errors
     /// When anything points outside: the file is damaged.
-    pub fn check(&self) -> Result<()> {
+    pub fn checked(self) -> Result<CheckedRows> {
+        self.check()?;
+        Ok(CheckedRows(self))
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
         let nodes = self.offsets.len() as u64 - 1;
         if let Some(at) = self.offsets.windows(2).position(|pair| pair[1] < pair[0]) {
             return Err(Error::damaged(&self.path, format!("row {at} does not lie inside the graph")));
@@ -109,5 +114,17 @@ impl WalkRows {
             return Err(Error::damaged(&self.path, "an edge leads to a node that does not exist"));
         }
         Ok(())
+    }
+}
+
+/// Rows that were found whole.
+#[derive(Debug, Clone)]
+pub struct CheckedRows(WalkRows);
+
+impl CheckedRows {
+    /// The rows.
+    #[must_use]
+    pub fn rows(&self) -> &WalkRows {
+        &self.0
     }
 }

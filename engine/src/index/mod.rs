@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! section  element  count    what and why
-//!       1  u64      7        pipeline number, first source, n, graph digest (low, high), plan digest (low, high):
-//!                            a segment knows what it belongs to and is refused elsewhere
+//!       1  u64      8        pipeline number, first source, n, graph digest (low, high), plan digest (low, high),
+//!                            entries: a segment knows what it belongs to and is refused elsewhere
 //!       2  u32      n + 1    where each fingerprint begins in section 4
 //!       3  u32      n        checksum of each fingerprint: low half of XXH3-64 of its bytes, keyed by its source;
 //!                            checked at every look-up, so that damage is found where it is read

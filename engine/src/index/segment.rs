@@ -28,22 +28,23 @@ pub struct SegmentId {
 
 impl SegmentId {
     #[expect(clippy::cast_possible_truncation, reason = "digests are stored as two halves")]
-    fn to_numbers(self) -> [u64; 7] {
+    fn to_numbers(self, entries: u64) -> [u64; 8] {
         let Pipeline { number, first, end } = self.pipeline;
         let (graph, plan) = (self.graph_digest, self.plan_digest);
         let halves = [graph as u64, (graph >> 64) as u64, plan as u64, (plan >> 64) as u64];
-        [number.into(), first.into(), u64::from(end - first), halves[0], halves[1], halves[2], halves[3]]
+        [number.into(), first.into(), u64::from(end - first), halves[0], halves[1], halves[2], halves[3], entries]
     }
 
-    fn from_numbers(numbers: &[u64]) -> Option<SegmentId> {
-        let &[number, first, sources, graph_low, graph_high, plan_low, plan_high] = numbers else { return None };
+    fn from_numbers(numbers: &[u64]) -> Option<(SegmentId, u64)> {
+        let &[number, first, sources, graph_low, graph_high, plan_low, plan_high, entries] = numbers else { return None };
         let pipeline = Pipeline {
             number: u32::try_from(number).ok()?,
             first: NodeId::try_from(first).ok()?,
             end: NodeId::try_from(first.checked_add(sources)?).ok()?,
         };
         let join = |low: u64, high: u64| u128::from(low) | u128::from(high) << 64;
-        Some(SegmentId { pipeline, graph_digest: join(graph_low, graph_high), plan_digest: join(plan_low, plan_high) })
+        let (graph_digest, plan_digest) = (join(graph_low, graph_high), join(plan_low, plan_high));
+        Some((SegmentId { pipeline, graph_digest, plan_digest }, entries))
     }
 }
 
@@ -53,6 +54,7 @@ impl SegmentId {
 #[derive(Debug)]
 pub struct SegmentWriter {
     id: SegmentId,
+    entries: u64,
     offsets: Vec<u32>,
     checksums: Vec<u32>,
     bytes: Vec<u8>,
@@ -62,15 +64,20 @@ impl SegmentWriter {
     /// An empty segment.
     #[must_use]
     pub fn new(id: SegmentId) -> SegmentWriter {
-        SegmentWriter { id, offsets: vec![0], checksums: Vec::new(), bytes: Vec::new() }
+        SegmentWriter { id, entries: 0, offsets: vec![0], checksums: Vec::new(), bytes: Vec::new() }
     }
 
     /// Appends the packed fingerprint of the next source.
     ///
     /// # Errors
     /// When the segment would pass four gibibytes.
+    ///
+    /// # Panics
+    /// When the bytes are no fingerprint.
     pub fn push(&mut self, fingerprint: &[u8]) -> Result<()> {
         let source = self.id.pipeline.first + self.sources();
+        let entries = Fingerprint::decode(fingerprint).expect("only packed fingerprints are pushed").entries;
+        self.entries += u64::from(entries);
         self.checksums.push(checksum(source, fingerprint));
         self.bytes.extend_from_slice(fingerprint);
         let end = u32::try_from(self.bytes.len()).map_err(|_| Error::Graph {
@@ -78,6 +85,12 @@ impl SegmentWriter {
         })?;
         self.offsets.push(end);
         Ok(())
+    }
+
+    /// Which sources the segment is for.
+    #[must_use]
+    pub fn pipeline(&self) -> Pipeline {
+        self.id.pipeline
     }
 
     /// How many fingerprints were appended.
@@ -103,7 +116,7 @@ impl SegmentWriter {
         let Pipeline { first, end, .. } = self.id.pipeline;
         assert_eq!(self.sources(), end - first, "a pipeline is sealed when all its sources are walked");
         let mut writer = SectionWriter::create(path, FileKind::Segment, 4)?;
-        writer.section(INFO, &self.id.to_numbers())?;
+        writer.section(INFO, &self.id.to_numbers(self.entries))?;
         writer.section(OFFSETS, &self.offsets)?;
         writer.section(CHECKSUMS, &self.checksums)?;
         writer.section(BYTES, &self.bytes)?;
@@ -117,6 +130,7 @@ impl SegmentWriter {
 pub struct Segment {
     file: SectionedFile,
     id: SegmentId,
+    entries: u64,
     offsets: Section<u32>,
     checksums: Section<u32>,
     bytes: Section<u8>,
@@ -130,21 +144,27 @@ impl Segment {
     pub fn open(path: &Path) -> Result<Segment> {
         let file = SectionedFile::open(path, FileKind::Segment)?;
         file.verify_section(INFO)?;
-        let id = SegmentId::from_numbers(&file.section::<u64>(INFO)?);
-        let id = id.ok_or_else(|| Error::damaged(path, "its head makes no sense"))?;
+        let head = SegmentId::from_numbers(&file.section::<u64>(INFO)?);
+        let (id, entries) = head.ok_or_else(|| Error::damaged(path, "its head makes no sense"))?;
         let (offsets, checksums) = (file.section::<u32>(OFFSETS)?, file.section::<u32>(CHECKSUMS)?);
         let bytes = file.section(BYTES)?;
         let sources = (id.pipeline.end - id.pipeline.first) as usize;
         if offsets.len() != sources + 1 || checksums.len() != sources {
             return Err(Error::damaged(path, format!("it has not {sources} fingerprints")));
         }
-        Ok(Segment { file, id, offsets, checksums, bytes })
+        Ok(Segment { file, id, entries, offsets, checksums, bytes })
     }
 
     /// What the segment belongs to.
     #[must_use]
     pub fn id(&self) -> SegmentId {
         self.id
+    }
+
+    /// Entries of all its fingerprints, as its head says.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.entries
     }
 
     /// The segment file.
@@ -190,6 +210,9 @@ impl Segment {
                 return Err(self.damaged(source));
             }
             entries += u64::from(fingerprint.entries);
+        }
+        if entries != self.entries {
+            return Err(Error::damaged(self.file.path(), format!("it has {entries} entries, expected {}", self.entries)));
         }
         Ok(entries)
     }

@@ -1,0 +1,321 @@
+//! What may be typed. Values are checked as far as one word alone can be.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand};
+use walkprint_engine::graph::NodeOrder;
+use walkprint_engine::plan::Plan;
+use walkprint_engine::query::{Dangling, Method};
+use walkprint_loaders::Format;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Fully personalized PageRank: for every node of a weighted graph, the nodes that matter to it.
+#[derive(Debug, Parser)]
+#[command(name = "walkprint", version, styles = STYLES, max_term_width = 110)]
+#[command(after_help = "Begin with `walkprint quickstart`.\n\
+    Exit codes: 0 done, 1 the answer is no (verify found damage), 2 could not, 130 interrupted.")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Load a graph that ships with the program, index it, and answer a few questions
+    Quickstart(QuickstartArguments),
+    /// Read edges from files into a store
+    Load(LoadArguments),
+    /// Build the fingerprints of all nodes
+    Index(IndexArguments),
+    /// Ask which nodes matter to a set of seeds
+    Query(QueryArguments),
+    /// Say what an index would take, before building it
+    Plan(PlanArguments),
+    /// Show what a store holds
+    Inspect(InspectArguments),
+    /// Read every byte of a store and compare it with its checksums
+    Verify(VerifyArguments),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuickstartArguments {
+    /// Where to put the store
+    #[arg(long, value_name = "STORE", default_value = "wordnet.wp")]
+    pub(crate) into: PathBuf,
+    /// Threads to use [default: all processors]
+    #[arg(long, value_parser = workers)]
+    pub(crate) workers: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoadArguments {
+    /// Edge lists, CSV, TSV, Matrix Market or Parquet files; .gz and .zst as they are
+    #[arg(required = true, value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// The store to make
+    #[arg(long, value_name = "STORE")]
+    pub(crate) into: PathBuf,
+    /// The format of all files: edge-list, csv, tsv, matrix-market, parquet [default: found by name and content]
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
+    /// Walk every edge in both directions
+    #[arg(long)]
+    pub(crate) undirected: bool,
+    /// The column of sources: a name, or a number from 1 where there is no header
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) source_col: Option<String>,
+    /// The column of targets
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) target_col: Option<String>,
+    /// The column of weights
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) weight_col: Option<String>,
+    /// The column of edge types
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) type_col: Option<String>,
+    /// Multiply the weights of edges by their type: TYPE=FACTOR,…; types not named keep their weight
+    #[arg(long, value_name = "TYPE=FACTOR,…", value_delimiter = ',', value_parser = type_weight)]
+    pub(crate) edge_weights: Vec<(String, f64)>,
+    /// How nodes are numbered: breadth-first, degree, id
+    #[arg(long, default_value_t = NodeOrder::default())]
+    pub(crate) order: NodeOrder,
+    /// Load over a store that exists; its indexes are dropped unless the graph is the same
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Threads that parse [default: all processors]
+    #[arg(long, value_parser = workers)]
+    pub(crate) workers: Option<usize>,
+    /// The most memory to hold, as 4GiB or 500MB
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) memory: Option<u64>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The parameters of an index.
+#[derive(Debug, Args)]
+pub(crate) struct PlanParameters {
+    /// The chance that a walk ends at a step, above 0 and at most 1 [default: 0.15]
+    #[arg(long, value_name = "P", conflicts_with = "damping", value_parser = restart_prob)]
+    pub(crate) restart_prob: Option<f64>,
+    /// 1 - restart probability, as other programs call it
+    #[arg(long, value_name = "D", value_parser = damping)]
+    pub(crate) damping: Option<f64>,
+    /// Refused: it means two things
+    #[arg(long, hide = true, value_parser = alpha)]
+    pub(crate) alpha: Option<f64>,
+    /// The least number of walks of a node [default: 16]
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
+    pub(crate) walks: Option<u32>,
+    /// Walks per out-edge of a node, where that is more [default: 1]
+    #[arg(long, value_name = "C", value_parser = walks_per_edge)]
+    pub(crate) walks_per_edge: Option<f64>,
+    /// The key of the random numbers: another key, another sample
+    #[arg(long, value_name = "KEY")]
+    pub(crate) rng_key: Option<u64>,
+}
+
+impl PlanParameters {
+    /// The plan: what was given, defaults for the rest.
+    pub(crate) fn plan(&self) -> Plan {
+        let default = Plan::default();
+        let restart_prob = self.restart_prob.or(self.damping.map(|damping| 1.0 - damping));
+        Plan {
+            restart_prob: restart_prob.unwrap_or(default.restart_prob),
+            walks: self.walks.unwrap_or(default.walks),
+            walks_per_edge: self.walks_per_edge.unwrap_or(default.walks_per_edge),
+            rng_key: self.rng_key.unwrap_or(default.rng_key),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IndexArguments {
+    /// The store
+    pub(crate) store: PathBuf,
+    /// The index's name: a store may have several, say for several restart probabilities
+    #[arg(long, default_value = "default")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) plan: PlanParameters,
+    /// Threads that walk [default: all processors]
+    #[arg(long, value_parser = workers)]
+    pub(crate) workers: Option<usize>,
+    /// The most memory to hold, as 4GiB or 500MB [default: half of the machine's]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) memory: Option<u64>,
+    /// Go on with a build that was interrupted
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Build an index anew that exists
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Print what was built as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    /// The store
+    pub(crate) store: PathBuf,
+    #[command(flatten)]
+    pub(crate) plan: PlanParameters,
+    /// Threads that would walk [default: all processors]
+    #[arg(long, value_parser = workers)]
+    pub(crate) workers: Option<usize>,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryArguments {
+    /// The store
+    pub(crate) store: PathBuf,
+    /// A node to personalise to, with a weight if you like: --seed dog.n.01 --seed cat.n.01=0.5. The last `=NUMBER` is
+    /// taken as the weight unless the whole is an id
+    #[arg(long = "seed", value_name = "ID[=WEIGHT]", required_unless_present = "seeds_file")]
+    pub(crate) seeds: Vec<String>,
+    /// A file with a seed a line: an id, or an id, a tab and a weight
+    #[arg(long, value_name = "FILE")]
+    pub(crate) seeds_file: Option<PathBuf>,
+    /// How many results
+    #[arg(long, short = 'k', default_value_t = 10, value_name = "K")]
+    pub(crate) top: usize,
+    /// How to answer: auto, lookup, combine, exact
+    #[arg(long, default_value_t = Method::Auto)]
+    pub(crate) method: Method,
+    /// What a walk does at a node without out-edges: restart, drop, self-loop, uniform
+    #[arg(long, default_value_t = Dangling::Restart)]
+    pub(crate) dangling: Dangling,
+    /// The index to ask
+    #[arg(long, value_name = "NAME")]
+    pub(crate) index: Option<String>,
+    /// For --method exact: the restart probability, where it is not the index's
+    #[arg(long, value_name = "P", conflicts_with = "damping", value_parser = restart_prob)]
+    pub(crate) restart_prob: Option<f64>,
+    /// For --method exact: 1 - restart probability
+    #[arg(long, value_name = "D", value_parser = damping)]
+    pub(crate) damping: Option<f64>,
+    /// Refused: it means two things
+    #[arg(long, hide = true, value_parser = alpha)]
+    pub(crate) alpha: Option<f64>,
+    /// For --method exact: stop when this much of the seeds' mass is unaccounted for
+    #[arg(long, value_name = "MASS", default_value_t = 1e-12)]
+    pub(crate) residual: f64,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArguments {
+    /// The store
+    pub(crate) store: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// The store
+    pub(crate) store: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "expected a number".to_owned())
+}
+
+fn restart_prob(text: &str) -> Result<f64, String> {
+    let value = number(text)?;
+    if 0.0 < value && value <= 1.0 { Ok(value) } else { Err("expected a number above 0 and at most 1".into()) }
+}
+
+fn damping(text: &str) -> Result<f64, String> {
+    let value = number(text)?;
+    if (0.0..1.0).contains(&value) { Ok(value) } else { Err("expected a number of at least 0 and below 1".into()) }
+}
+
+fn alpha(_: &str) -> Result<f64, String> {
+    Err("alpha means the restart probability (0.15) to some and the damping factor (0.85) to others; \
+         say which: --restart-prob 0.15 or --damping 0.85"
+        .into())
+}
+
+fn walks_per_edge(text: &str) -> Result<f64, String> {
+    let value = number(text)?;
+    if value.is_finite() && 0.0 <= value { Ok(value) } else { Err("expected a number that is not negative".into()) }
+}
+
+fn workers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(workers) if (1..=1024).contains(&workers) => Ok(workers),
+        _ => Err("expected a number from 1 to 1024".into()),
+    }
+}
+
+fn type_weight(text: &str) -> Result<(String, f64), String> {
+    let (name, factor) = text.rsplit_once('=').ok_or("expected TYPE=FACTOR")?;
+    Ok((name.to_owned(), number(factor)?))
+}
+
+/// Bytes with a unit: `4GiB`, `500MB`, `1024`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic() || letter == ' ');
+    let unit: u64 = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" => 1_000,
+        "m" | "mb" => 1_000_000,
+        "g" | "gb" => 1_000_000_000,
+        "t" | "tb" => 1_000_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
+        _ => return Err("expected a size such as 4GiB or 500MB".into()),
+    };
+    let value: f64 = digits.trim().parse().map_err(|_| "expected a size such as 4GiB or 500MB")?;
+    let value = value * unit as f64;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
+    if (1.0..1e18).contains(&value) { Ok(value as u64) } else { Err("expected a size such as 4GiB or 500MB".into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(bytes("4GiB"), Ok(4 << 30));
+        assert_eq!(bytes("500MB"), Ok(500_000_000));
+        assert_eq!(bytes("1.5 GiB"), Ok(3 << 29));
+        assert_eq!(bytes("1024"), Ok(1024));
+        for bad in ["", "GiB", "4 apples", "-1", "0", "1e30", "NaN"] {
+            assert!(bytes(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `walkprint index`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use walkprint_cluster::build::{BuildOptions, BuildOutcome, BuildProgress, build_index};
+use walkprint_cluster::error::Error;
+use walkprint_engine::store::Store;
+
+use crate::arguments::IndexArguments;
+use crate::terminal::{
+    Outcome, count, duration, half_of_memory, note, print, print_json, processors, progress_bar, size, stop_flag,
+};
+
+const BAR: &str = "{spinner} walking {bar:32} {percent:>3} % of {len} nodes  {msg}  {eta:>4} left";
+
+pub(crate) fn run(arguments: IndexArguments) -> anyhow::Result<Outcome> {
+    let options = BuildOptions {
+        name: arguments.name,
+        plan: arguments.plan.plan(),
+        workers: arguments.workers.unwrap_or_else(processors),
+        memory_bytes: arguments.memory.unwrap_or_else(half_of_memory),
+        resume: arguments.resume,
+        replace: arguments.replace,
+    };
+    let stop = stop_flag()?;
+    let (outcome, took) = index(&arguments.store, &options, &stop)?;
+    if arguments.json {
+        print_json(&json!({
+            "name": outcome.entry.name,
+            "generation": outcome.entry.generation,
+            "plan": outcome.entry.plan,
+            "entries": outcome.entry.entries,
+            "bytes": outcome.entry.bytes,
+            "fingerprint_digest": outcome.entry.fingerprint_digest,
+            "pipelines": outcome.entry.segments.len(),
+            "resumed_pipelines": outcome.resumed_pipelines,
+            "steps": outcome.steps,
+            "planned_bytes": outcome.planned_bytes,
+            "seconds": took.as_secs_f64(),
+        }))?;
+    } else {
+        print(&describe(&arguments.store, &outcome, took))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Builds with a progress bar.
+pub(crate) fn index(
+    store: &Path,
+    options: &BuildOptions,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<(BuildOutcome, Duration)> {
+    let nodes = Store::open(store)?.manifest().graph.report.nodes;
+    let progress = Arc::new(BuildProgress::default());
+    let bar = progress_bar(nodes, BAR);
+    let began = Instant::now();
+    let mut tick = |progress: &BuildProgress| {
+        if stop.load(Ordering::Relaxed) {
+            progress.stop.store(true, Ordering::Relaxed);
+            bar.set_message("stopping");
+            return;
+        }
+        let steps = progress.steps.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();
+        bar.set_position(progress.sources.load(Ordering::Relaxed));
+        bar.set_message(format!("{:.1} M steps/s", steps / 1e6));
+    };
+    let outcome = build_index(store, options, &progress, &mut tick);
+    bar.finish_and_clear();
+    if matches!(outcome, Err(Error::Interrupted)) {
+        note(&format!(
+            "walkprint: stopped; {} pipelines are on the disk. Go on with the same command and --resume",
+            progress.sealed.load(Ordering::Relaxed)
+        ));
+    }
+    Ok((outcome?, began.elapsed()))
+}
+
+fn describe(store: &Path, outcome: &BuildOutcome, took: Duration) -> String {
+    let entry = &outcome.entry;
+    let seconds = took.as_secs_f64();
+    let per_entry = entry.bytes as f64 / entry.entries.max(1) as f64;
+    let resumed = match outcome.resumed_pipelines {
+        0 => String::new(),
+        pipelines => format!(", {} of {} pipelines from before", pipelines, entry.segments.len()),
+    };
+    format!(
+        "walked    {} steps in {} ({:.1} M steps/s{resumed})\n\
+         index     {:?}, restart probability {}, walks max({}, {} x out-degree), key {}\n\
+         stored    {} entries in {} ({per_entry:.2} bytes an entry), digest {}\n\
+         next      walkprint query {} --seed ID\n",
+        count(outcome.steps),
+        duration(took),
+        outcome.steps as f64 / seconds / 1e6,
+        entry.name,
+        entry.plan.restart_prob,
+        entry.plan.walks,
+        entry.plan.walks_per_edge,
+        entry.plan.rng_key,
+        count(entry.entries),
+        size(entry.bytes),
+        &entry.fingerprint_digest[..16],
+        store.display(),
+    )
+}

@@ -1,0 +1,80 @@
+//! `walkprint inspect`.
+
+use serde_json::json;
+use walkprint_engine::store::Store;
+
+use crate::arguments::InspectArguments;
+use crate::terminal::{Outcome, count, print, print_json, size};
+
+pub(crate) fn run(arguments: InspectArguments) -> anyhow::Result<Outcome> {
+    let store = Store::open(&arguments.store)?;
+    let manifest = store.manifest();
+    let (graph, report) = (&manifest.graph, &manifest.graph.report);
+    if arguments.json {
+        let mut described = serde_json::to_value(report)?;
+        described["digest"] = json!(graph.digest);
+        described["bytes"] = json!(graph.bytes);
+        described["labels_bytes"] = json!(graph.labels_bytes);
+        described["loaded"] = graph.loaded.clone();
+        let indexes: Vec<_> = manifest
+            .indexes
+            .iter()
+            .map(|entry| {
+                json!({
+                    "name": entry.name,
+                    "generation": entry.generation,
+                    "plan": entry.plan,
+                    "entries": entry.entries,
+                    "bytes": entry.bytes,
+                    "segments": entry.segments.len(),
+                    "fingerprint_digest": entry.fingerprint_digest,
+                })
+            })
+            .collect();
+        print_json(&json!({ "generation": manifest.generation, "graph": described, "indexes": indexes }))?;
+        return Ok(Outcome::Done);
+    }
+    let weights = match report.weight_range {
+        Some((low, high)) if report.weighted => format!("weighted from {low} to {high}"),
+        _ => "unweighted".into(),
+    };
+    let mut text = format!(
+        "store     {}, generation {}\n\
+         graph     {} nodes, {} directed edges, {weights}\n\
+         \u{20}         {} dangling nodes, {} self-loops, largest out-degree {}, {} order\n\
+         \u{20}         {} on disk, labels {}, digest {}\n",
+        store.path().display(),
+        manifest.generation,
+        count(report.nodes),
+        count(report.edges),
+        count(report.dangling_nodes),
+        count(report.self_loops),
+        count(report.largest_degree),
+        report.order,
+        size(graph.bytes),
+        size(graph.labels_bytes),
+        &graph.digest[..16.min(graph.digest.len())],
+    );
+    for entry in &manifest.indexes {
+        text += &format!(
+            "index     {:?}, generation {}: restart probability {}, walks max({}, {} x out-degree), key {}\n\
+             \u{20}         {} entries in {} ({:.2} bytes an entry, {} segments), digest {}\n",
+            entry.name,
+            entry.generation,
+            entry.plan.restart_prob,
+            entry.plan.walks,
+            entry.plan.walks_per_edge,
+            entry.plan.rng_key,
+            count(entry.entries),
+            size(entry.bytes),
+            entry.bytes as f64 / entry.entries.max(1) as f64,
+            entry.segments.len(),
+            &entry.fingerprint_digest[..16.min(entry.fingerprint_digest.len())],
+        );
+    }
+    if manifest.indexes.is_empty() {
+        text += &format!("index     none yet: walkprint index {}\n", store.path().display());
+    }
+    print(&text)?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,124 @@
+//! `walkprint load`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use serde_json::json;
+use walkprint_cluster::load::{LoadJob, LoadOutcome, LoadPhase, load_store};
+use walkprint_loaders::LoadOptions;
+
+use crate::arguments::LoadArguments;
+use crate::terminal::{Outcome, count, duration, print, print_json, processors, progress_bar, size, stop_flag};
+
+const BAR: &str = "{spinner} {msg:<12} {bar:32} {bytes:>10}/{total_bytes:<10} {bytes_per_sec:>12}  {eta:>4} left";
+
+pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
+    let job = LoadJob {
+        inputs: arguments.inputs,
+        options: LoadOptions {
+            format: arguments.format,
+            undirected: arguments.undirected,
+            source_col: arguments.source_col,
+            target_col: arguments.target_col,
+            weight_col: arguments.weight_col,
+            type_col: arguments.type_col,
+            type_weights: arguments.edge_weights.into_iter().collect::<BTreeMap<_, _>>(),
+            threads: arguments.workers.unwrap_or_else(processors),
+            memory_bytes: arguments.memory,
+        },
+        order: arguments.order,
+        replace: arguments.replace,
+    };
+    let stop = stop_flag()?;
+    let outcome = load(&arguments.into, &job, &stop)?;
+    if arguments.json {
+        print_json(&json!({
+            "store": arguments.into.display().to_string(),
+            "read": outcome.read,
+            "graph": outcome.graph.report,
+            "digest": outcome.graph.digest,
+            "bytes": outcome.graph.bytes + outcome.graph.labels_bytes,
+            "seconds": {
+                "reading": outcome.reading.as_secs_f64(),
+                "building": outcome.building.as_secs_f64(),
+                "writing": outcome.writing.as_secs_f64(),
+            },
+        }))?;
+    } else {
+        print(&describe(&arguments.into, &outcome))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Loads with a progress bar.
+pub(crate) fn load(store: &Path, job: &LoadJob, stop: &AtomicBool) -> anyhow::Result<LoadOutcome> {
+    let bar = progress_bar(0, BAR);
+    let outcome = load_store(store, job, stop, &|phase| match phase {
+        LoadPhase::Reading(progress) => {
+            bar.set_message("reading");
+            bar.set_length(progress.bytes_total);
+            bar.set_position(progress.bytes_read);
+        }
+        LoadPhase::Building => bar.set_message("building"),
+        LoadPhase::Writing => bar.set_message("writing"),
+    });
+    bar.finish_and_clear();
+    Ok(outcome?)
+}
+
+/// The report for people.
+fn describe(store: &Path, outcome: &LoadOutcome) -> String {
+    let LoadOutcome { read, graph, reading, building, writing } = outcome;
+    let report = &graph.report;
+    let rate = |bytes: u64, seconds: f64| format!("{:.0} MB/s", bytes as f64 / 1e6 / seconds.max(1e-9));
+    let mut lines = vec![format!(
+        "read      {} edges from {} lines as {}, {} in {} ({})",
+        count(read.edges_read),
+        count(read.lines),
+        read.format,
+        size(read.bytes_parsed),
+        duration(*reading),
+        rate(read.bytes_parsed, reading.as_secs_f64())
+    )];
+    lines.push(match (&read.weight_column, read.weight_min, read.weight_max) {
+        (Some(column), Some(min), Some(max)) => format!("weights   {column}, from {min} to {max}"),
+        (Some(column), ..) => format!("weights   {column}"),
+        (None, ..) => "weights   none: every edge weighs 1".into(),
+    });
+    lines.extend(read.notes.iter().map(|text| format!("note      {text}")));
+    let mut odd = Vec::new();
+    for (number, what) in [
+        (report.parallel_edges_merged, "parallel edges added up"),
+        (report.self_loops, "self-loops"),
+        (report.zero_weight_edges, "edges of weight 0 left out"),
+        (report.dangling_nodes, "nodes without out-edges"),
+    ] {
+        if number != 0 {
+            odd.push(format!("{} {what}", count(number)));
+        }
+    }
+    lines.push(format!(
+        "graph     {} nodes, {} directed edges, {}; largest out-degree {}",
+        count(report.nodes),
+        count(report.edges),
+        if report.weighted { "weighted" } else { "unweighted" },
+        count(report.largest_degree)
+    ));
+    if !odd.is_empty() {
+        lines.push(format!("          {}", odd.join(", ")));
+    }
+    let bytes = graph.bytes + graph.labels_bytes;
+    lines.push(format!(
+        "stored    {} in {} ({} order, built in {}, written in {}, {})",
+        store.display(),
+        size(bytes),
+        report.order,
+        duration(*building),
+        duration(*writing),
+        rate(bytes, writing.as_secs_f64())
+    ));
+    lines.push(format!("next      walkprint index {}", store.display()));
+    lines.join("\n") + "\n"
+}
+

@@ -1,0 +1,17 @@
+//! One file a command: from its arguments to what the user sees.
+
+pub(crate) mod load;
+
+pub(crate) mod index;
+
+pub(crate) mod plan;
+
+pub(crate) mod query;
+
+pub(crate) mod inspect;
+
+pub(crate) mod verify;
+
+pub(crate) mod quickstart;
+
+pub(crate) mod completions;

@@ -1,0 +1,166 @@
+//! `walkprint query`.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use comfy_table::{CellAlignment, Table, presets};
+use serde_json::json;
+use walkprint_engine::graph::Graph;
+use walkprint_engine::index::Index;
+use walkprint_engine::labels::Labels;
+use walkprint_engine::plan::Plan;
+use walkprint_engine::query::{Answer, Answerer, Method, Question, Seeds, Status};
+use walkprint_engine::store::Store;
+
+use crate::arguments::QueryArguments;
+use crate::terminal::{Outcome, print, print_json};
+
+pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
+    let store = Store::open(&arguments.store)?;
+    let (graph, labels) = (store.graph()?, store.labels()?);
+    let restart_prob = arguments.restart_prob.or(arguments.damping.map(|damping| 1.0 - damping));
+    let (index, restart_prob) = choose_index(&store, &graph, &arguments, restart_prob)?;
+    let mut seeds = arguments.seeds.iter().map(|text| seed(text, &labels)).collect::<anyhow::Result<Vec<_>>>()?;
+    if let Some(file) = &arguments.seeds_file {
+        read_seeds(file, &mut seeds)?;
+    }
+    let mut question = Question::new(Seeds::resolve(&labels, &seeds)?);
+    question.method = arguments.method;
+    question.top = arguments.top;
+    question.dangling = arguments.dangling;
+    question.residual = arguments.residual;
+    let began = Instant::now();
+    let answer = Answerer::new(&graph, &labels, index.as_ref(), restart_prob)?.answer(&question)?;
+    let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    if arguments.json {
+        let used = index.as_ref().filter(|_| answer.method != Method::Exact).map(Index::entry);
+        print_json(&json!({
+            "results": answer.results,
+            "method": answer.method,
+            "dangling": answer.dangling,
+            "status": answer.status,
+            "mass_accounted": answer.mass_accounted,
+            "truncated": answer.truncated,
+            "index": {
+                "name": used.map(|entry| &entry.name),
+                "generation": used.map(|entry| entry.generation),
+                "graph_digest": store.manifest().graph.digest,
+                "restart_prob": restart_prob,
+            },
+            "took_us": took_us,
+        }))?;
+    } else {
+        print(&format!("{}{}\n", table(&answer), summary(&answer, restart_prob, took_us)))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Which index answers, and with which restart probability.
+fn choose_index(
+    store: &Store,
+    graph: &Graph,
+    arguments: &QueryArguments,
+    wanted: Option<f64>,
+) -> anyhow::Result<(Option<Index>, f64)> {
+    let entries = &store.manifest().indexes;
+    let fits = |plan: &Plan| wanted.is_none_or(|wanted| (plan.restart_prob - wanted).abs() < 1e-12);
+    let may_be_exact = matches!(arguments.method, Method::Auto | Method::Exact);
+    let chosen = match &arguments.index {
+        Some(name) => {
+            let index = store.index(name, graph)?;
+            let built = index.plan().restart_prob;
+            if let Some(wanted) = wanted.filter(|_| !fits(index.plan())) {
+                if arguments.method != Method::Exact {
+                    bail!("index {name:?} has restart probability {built}, not {wanted}; leave out one of the two");
+                }
+                return Ok((None, wanted));
+            }
+            Some(index)
+        }
+        None => {
+            let default = entries.iter().find(|entry| entry.name == "default" && fits(&entry.plan));
+            let entry = default.or_else(|| entries.iter().find(|entry| fits(&entry.plan)));
+            entry.map(|entry| store.index(&entry.name, graph)).transpose()?
+        }
+    };
+    match (chosen, wanted) {
+        (Some(index), _) => {
+            let restart_prob = index.plan().restart_prob;
+            Ok((Some(index), restart_prob))
+        }
+        (None, Some(wanted)) if may_be_exact => Ok((None, wanted)),
+        (None, Some(wanted)) => bail!(
+            "{}: no index with restart probability {wanted}; build one with `walkprint index --restart-prob {wanted} \
+             --name NAME`, or ask with --method exact",
+            store.path().display()
+        ),
+        (None, None) if may_be_exact => Ok((None, Plan::default().restart_prob)),
+        (None, None) => bail!(
+            "{}: no index yet; build one with `walkprint index {}`, or ask with --method exact",
+            store.path().display(),
+            store.path().display()
+        ),
+    }
+}
+
+/// A seed as typed: an id, or an id and a weight.
+fn seed(text: &str, labels: &Labels) -> anyhow::Result<(String, f64)> {
+    if labels.node(text)?.is_none()
+        && let Some((id, weight)) = text.rsplit_once('=')
+        && let Ok(weight) = weight.parse()
+    {
+        return Ok((id.to_owned(), weight));
+    }
+    Ok((text.to_owned(), 1.0))
+}
+
+fn read_seeds(file: &Path, seeds: &mut Vec<(String, f64)>) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("{}: could not read the seeds", file.display()))?;
+    for (at, line) in text.lines().enumerate() {
+        match line.split_once('\t') {
+            _ if line.is_empty() => {}
+            None => seeds.push((line.to_owned(), 1.0)),
+            Some((id, weight)) => match weight.parse() {
+                Ok(weight) => seeds.push((id.to_owned(), weight)),
+                Err(_) => bail!("{}:{}: expected a weight, got {weight:?}", file.display(), at + 1),
+            },
+        }
+    }
+    Ok(())
+}
+
+/// The results as a table. Also how `quickstart` shows them.
+pub(crate) fn table(answer: &Answer) -> String {
+    let exact = matches!(answer.status, Status::Exact { .. });
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(if exact { vec!["rank", "score", "id"] } else { vec!["rank", "score", "± std error", "id"] });
+    for result in &answer.results {
+        let mut row = vec![result.rank.to_string(), format!("{:.6}", result.score)];
+        if !exact {
+            row.push(format!("{:.6}", result.std_error));
+        }
+        row.push(result.id.clone());
+        table.add_row(row);
+    }
+    for column in 0..if exact { 2 } else { 3 } {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+fn summary(answer: &Answer, restart_prob: f64, took_us: u64) -> String {
+    let how = match answer.status {
+        Status::Exact { error_bound, .. } => format!("exact, all scores together off by at most {error_bound:.1e}"),
+        Status::Estimated { sampled } => format!("{}, {:.1} % by walks", answer.method, sampled * 100.0),
+    };
+    let truncated = if answer.truncated { "; fewer nodes than asked for can be reached" } else { "" };
+    format!(
+        "{how}; restart probability {restart_prob}, dangling {}; {:.1} ms{truncated}",
+        answer.dangling,
+        took_us as f64 / 1e3
+    )
+}

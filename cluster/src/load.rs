@@ -1,0 +1,162 @@
+//! Loading: files → edges → graph, sampling table and labels → a published store.
+//!
+//! Files of the new generation are written beside the old ones; the manifest comes last. Indexes of the old graph are
+//! dropped, unless the new graph has the very same digest.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use walkprint_engine::edges::EdgeList;
+use walkprint_engine::graph::{BuiltGraph, NodeOrder, build};
+use walkprint_engine::labels::Labels;
+use walkprint_engine::store::{GraphEntry, Manifest, Store, StoreLock};
+use walkprint_loaders::{LoadOptions, LoadReport, Progress};
+use walkprint_walkers::alias;
+
+use crate::error::{Error, Result};
+
+/// What to load and how.
+#[derive(Debug, Clone)]
+pub struct LoadJob {
+    /// The files, in order.
+    pub inputs: Vec<PathBuf>,
+    /// How to read them.
+    pub options: LoadOptions,
+    /// How to number the nodes.
+    pub order: NodeOrder,
+    /// Load over a store that exists.
+    pub replace: bool,
+}
+
+/// What a load is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadPhase {
+    /// Reading and parsing.
+    Reading(Progress),
+    /// Grouping, ordering, and making the sampling table.
+    Building,
+    /// Writing the store.
+    Writing,
+}
+
+/// What a load did.
+#[derive(Debug, Clone)]
+pub struct LoadOutcome {
+    /// What was read.
+    pub read: LoadReport,
+    /// The graph as it is in the manifest.
+    pub graph: GraphEntry,
+    /// Time spent reading and parsing.
+    pub reading: Duration,
+    /// Time spent building.
+    pub building: Duration,
+    /// Time spent writing.
+    pub writing: Duration,
+}
+
+/// Loads files into a store. `watch` is called as it goes; setting `stop` ends the load, with the store as it was.
+///
+/// # Errors
+/// When the input is not what it should be, the store exists and `replace` is not set, or the disk refuses. The store
+/// is then as good as before.
+pub fn load_store(
+    store: &Path,
+    job: &LoadJob,
+    stop: &AtomicBool,
+    watch: &(dyn Fn(LoadPhase) + Sync),
+) -> Result<LoadOutcome> {
+    let lock = StoreLock::for_new(store, job.replace)?;
+    let result = load_locked(&lock, job, stop, watch);
+    if result.is_err() {
+        lock.abandon();
+    }
+    result
+}
+
+fn load_locked(
+    lock: &StoreLock,
+    job: &LoadJob,
+    stop: &AtomicBool,
+    watch: &(dyn Fn(LoadPhase) + Sync),
+) -> Result<LoadOutcome> {
+    let began = Instant::now();
+    let proceed = |progress: Progress| {
+        watch(LoadPhase::Reading(progress));
+        if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let loaded = walkprint_loaders::load(&job.inputs, &job.options, &proceed);
+    let loaded = loaded.map_err(|error| match error {
+        walkprint_loaders::Error::Interrupted => Error::Interrupted,
+        error => error.into(),
+    })?;
+    let interrupted = || if stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) };
+    interrupted()?;
+    let reading = began.elapsed();
+
+    watch(LoadPhase::Building);
+    let began = Instant::now();
+    let built = with_sampling_table(build(loaded.edges, job.order)?)?;
+    interrupted()?;
+    let building = began.elapsed();
+
+    watch(LoadPhase::Writing);
+    let began = Instant::now();
+    let report = serde_json::to_value(&loaded.report).expect("a report of plain fields serializes");
+    let graph = publish_graph(lock, &built, report)?;
+    Ok(LoadOutcome { read: loaded.report, graph, reading, building, writing: began.elapsed() })
+}
+
+/// Makes a store from edges in memory, as a library user with a graph of their own would.
+///
+/// # Errors
+/// When a store exists at the path, weights add up to infinity, or the disk refuses.
+pub fn store_edges(store: &Path, edges: EdgeList, order: NodeOrder) -> Result<Store> {
+    let lock = StoreLock::for_new(store, false)?;
+    let made = build(edges, order)
+        .map_err(Error::from)
+        .and_then(with_sampling_table)
+        .and_then(|built| publish_graph(&lock, &built, serde_json::Value::Null));
+    match made {
+        Ok(_) => Ok(Store::open(store)?),
+        Err(error) => {
+            lock.abandon();
+            Err(error)
+        }
+    }
+}
+
+fn with_sampling_table(mut built: BuiltGraph) -> Result<BuiltGraph> {
+    if built.graph.is_weighted() {
+        let slots = alias::tables(&built.graph)?;
+        built.graph = built.graph.with_aliases(slots);
+    }
+    Ok(built)
+}
+
+fn publish_graph(lock: &StoreLock, built: &BuiltGraph, loaded: serde_json::Value) -> Result<GraphEntry> {
+    let old = if lock.holds_store() { Some(Store::open(lock.path())?) } else { None };
+    let generation = old.as_ref().map_or(0, |store| store.manifest().generation) + 1;
+    let (file, labels_file) = (format!("graph-{generation}.wpg"), format!("labels-{generation}.wpl"));
+    let (graph_path, labels_path) = (lock.path().join(&file), lock.path().join(&labels_file));
+    let digest = built.graph.write(&graph_path)?;
+    let labels_digest = Labels::write(&labels_path, &built.ids, &built.rank_of_node)?;
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let graph = GraphEntry {
+        file,
+        bytes: length(&graph_path),
+        digest: format!("{digest:032x}"),
+        labels_file,
+        labels_bytes: length(&labels_path),
+        labels_digest: format!("{labels_digest:032x}"),
+        report: built.report.clone(),
+        loaded,
+    };
+    let indexes = match old {
+        Some(store) if store.manifest().graph.digest == graph.digest => store.manifest().indexes.clone(),
+        _ => Vec::new(),
+    };
+    lock.publish(&Manifest { generation, graph: graph.clone(), indexes })?;
+    Ok(graph)
+}

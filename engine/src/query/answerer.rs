@@ -1,0 +1,273 @@
+//! From a question to an answer: choose a method, compute the core, apply the dangling policy, rank.
+
+use super::answer::{Answer, Ranked, Scores, Status};
+use super::combine::{self, Left};
+use super::dangling::{self, Scaling, UniformCore};
+use super::exact;
+use super::lookup;
+use super::push::Pusher;
+use super::question::{Dangling, Method, Question};
+use super::ranking::{self, Candidate};
+use super::tally;
+use super::workspace::{Workspace, node_at};
+use crate::error::{Error, Result};
+use crate::graph::Graph;
+use crate::ids::{MAX_NODES, NodeId};
+use crate::index::Index;
+use crate::labels::Labels;
+
+/// Passes of [`exact`] are about this part of the bound that [`exact::rounds`] gives.
+const USUAL_ROUNDS: u64 = 4;
+/// Edges that [`Method::Auto`] lets `exact` push along: about what a `combine` costs.
+const CHEAP_EXACT: u64 = 4_000_000;
+/// From this part of the nodes on, [`Method::Auto`] treats seeds as dense.
+const DENSE_SEEDS: usize = 8;
+/// Estimates that differ by less, relatively, differ by rounding only.
+const ROUNDING: f64 = 1e-12;
+/// Exact scores are tied when they differ by less than this many times the error bound, relatively: nodes that the graph
+/// cannot tell apart share the error of the whole in proportion to their score, within a small factor.
+const TIE_ERRORS: f64 = 8.0;
+/// ... but not by more than this, however large the error.
+const LARGEST_TIE: f64 = 1e-9;
+
+/// Answers questions about one graph, one after the other.
+///
+/// Keeps 49 bytes a node from question to question, so that a question that stays local costs nothing for the rest of
+/// the graph. For several threads make several.
+pub struct Answerer<'a> {
+    graph: &'a Graph,
+    labels: &'a Labels,
+    index: Option<&'a Index>,
+    restart_prob: f64,
+    space: Workspace,
+    uniform: Option<UniformCore>,
+}
+
+/// What a method left in the workspace.
+struct Core {
+    method: Method,
+    /// The part of the seeds' mass that the core lacks, at most.
+    lacking: f64,
+    status: Status,
+}
+
+impl<'a> Answerer<'a> {
+    /// Makes room for answers. Without an index only [`Method::Exact`] is possible.
+    ///
+    /// # Errors
+    /// When the restart probability is outside (0, 1] or not the index's own, or when graph, labels and index do not
+    /// belong together.
+    pub fn new(
+        graph: &'a Graph,
+        labels: &'a Labels,
+        index: Option<&'a Index>,
+        restart_prob: f64,
+    ) -> Result<Answerer<'a>> {
+        if !(0.0 < restart_prob && restart_prob <= 1.0) {
+            let got = restart_prob.to_string();
+            return Err(Error::Parameter { name: "restart_prob", expected: "above 0 and at most 1", got });
+        }
+        let nodes = graph.nodes();
+        if MAX_NODES < nodes as u64 {
+            return Err(Error::damaged(graph.path(), format!("it has {nodes} nodes, at most {MAX_NODES} are possible")));
+        }
+        let mismatch = |what, expected: String, got: String| {
+            Err(Error::Mismatch { path: graph.path().to_owned(), what, expected, got })
+        };
+        if labels.len() != nodes {
+            return mismatch("the number of labels is", nodes.to_string(), labels.len().to_string());
+        }
+        if let Some(index) = index {
+            let entry = index.entry();
+            let sources = entry.segments.last().map_or(0, |segment| segment.pipeline.end as usize);
+            let digest = format!("{:032x}", graph.digest());
+            if entry.graph_digest != digest {
+                return mismatch("this index was built from graph", digest, entry.graph_digest.clone());
+            }
+            if sources != nodes {
+                return mismatch("the index's number of sources is", nodes.to_string(), sources.to_string());
+            }
+            if index.plan().restart_prob != restart_prob {
+                let expected = "the restart probability that the index was built with";
+                return Err(Error::Parameter { name: "restart_prob", expected, got: restart_prob.to_string() });
+            }
+        }
+        Ok(Answerer { graph, labels, index, restart_prob, space: Workspace::new(nodes), uniform: None })
+    }
+
+    /// The graph that is asked.
+    #[must_use]
+    pub fn graph(&self) -> &'a Graph {
+        self.graph
+    }
+
+    /// The ids of its nodes.
+    #[must_use]
+    pub fn labels(&self) -> &'a Labels {
+        self.labels
+    }
+
+    /// The index, if there is one.
+    #[must_use]
+    pub fn index(&self) -> Option<&'a Index> {
+        self.index
+    }
+
+    /// The best nodes for a question's seeds.
+    ///
+    /// [`Method::Auto`] means `exact` without an index, for seeds that are a good part of the graph, and on graphs so
+    /// small that it takes no longer than `combine`; `combine` otherwise.
+    ///
+    /// Cost: see the methods; then one pass over the scores, and an id and a standard error for each result. The
+    /// first question with [`Dangling::Uniform`] also pays for one exact answer, which is kept.
+    ///
+    /// # Errors
+    /// When a parameter is outside its range, seeds are outside the graph, the method needs an index and there is none,
+    /// or a file is damaged.
+    pub fn answer(&mut self, question: &Question) -> Result<Answer> {
+        let answer = self.core(question).and_then(|core| self.rank(question, core));
+        self.space.clear();
+        answer
+    }
+
+    /// The scores of all nodes: for measuring and testing. Cost: as [`Answerer::answer`], plus one pass over all nodes
+    /// and a standard error for each that fingerprints met.
+    ///
+    /// # Errors
+    /// As [`Answerer::answer`].
+    pub fn scores(&mut self, question: &Question) -> Result<Scores> {
+        let scores = self.core(question).and_then(|core| self.all(question, core));
+        self.space.clear();
+        scores
+    }
+
+    fn core(&mut self, question: &Question) -> Result<Core> {
+        question.check(self.graph.nodes())?;
+        if question.dangling == Dangling::Uniform {
+            self.prepare_uniform(question.residual)?;
+        }
+        let pusher = Pusher::new(self.graph, self.restart_prob);
+        let seeds = question.seeds.weights();
+        let method = self.method(question);
+        let index = || self.index.ok_or(Error::NeedsIndex { method: method.to_string() });
+        let (lacking, status) = match method {
+            Method::Exact | Method::Auto => {
+                let residual = exact::solve(pusher, &mut self.space, seeds, question.residual)?;
+                (residual, Status::Exact { residual, error_bound: residual })
+            }
+            Method::Lookup => {
+                lookup::solve(index()?, &mut self.space, seeds)?;
+                (0.0, Status::Estimated { sampled: 1.0 })
+            }
+            Method::Combine => {
+                let Left { sampled, dropped } =
+                    combine::solve(pusher, index()?, &mut self.space, seeds, question.push)?;
+                (dropped, Status::Estimated { sampled })
+            }
+        };
+        Ok(Core { method, lacking, status })
+    }
+
+    fn method(&self, question: &Question) -> Method {
+        match question.method {
+            Method::Auto => {
+                let pusher = Pusher::new(self.graph, self.restart_prob);
+                let rounds = exact::rounds(self.restart_prob, question.residual) / USUAL_ROUNDS;
+                let cheap = pusher.scan_cost().saturating_mul(rounds) <= CHEAP_EXACT;
+                let dense = self.graph.nodes() <= DENSE_SEEDS * question.seeds.weights().len();
+                if self.index.is_none() || cheap || dense { Method::Exact } else { Method::Combine }
+            }
+            chosen => chosen,
+        }
+    }
+
+    /// Computes the core of uniform seeds, unless one of at most this residual is at hand.
+    fn prepare_uniform(&mut self, residual: f64) -> Result<()> {
+        if self.uniform.as_ref().is_some_and(|uniform| uniform.residual <= residual) {
+            return Ok(());
+        }
+        let nodes = self.graph.nodes();
+        let seeds: Vec<(NodeId, f64)> = (0..nodes).map(|at| (node_at(at), 1.0 / nodes as f64)).collect();
+        let pusher = Pusher::new(self.graph, self.restart_prob);
+        let solved = exact::solve(pusher, &mut self.space, &seeds, residual);
+        let uniform = solved.map(|residual| UniformCore {
+            core: self.space.answer.clone(),
+            ended: self.space.ended,
+            residual,
+        });
+        self.space.clear();
+        self.uniform = Some(uniform?);
+        Ok(())
+    }
+
+    fn scaling(&self, dangling: Dangling, residual: f64) -> Result<Scaling<'_>> {
+        let space = &self.space;
+        Ok(match (dangling, &self.uniform) {
+            (Dangling::Restart, _) => {
+                let sum: f64 = space.nodes().map(|node| space.core(node)).sum();
+                if !(0.0 < sum && sum.is_finite()) {
+                    return Err(Error::damaged(self.graph.path(), format!("scores sum to {sum}")));
+                }
+                Scaling::restart(sum, residual)
+            }
+            (Dangling::Uniform, Some(uniform)) => {
+                let (tallied, variance) = dangling::tallied_end(self.graph, self.restart_prob, space);
+                Scaling::uniform(space.ended + tallied, variance, uniform, residual)
+            }
+            (Dangling::SelfLoop, _) => Scaling::self_loop(self.restart_prob, residual),
+            (Dangling::Drop | Dangling::Uniform, _) => Scaling::drop(residual),
+        })
+    }
+
+    fn rank(&self, question: &Question, core: Core) -> Result<Answer> {
+        let (space, graph) = (&self.space, self.graph);
+        let scaling = self.scaling(question.dangling, core.lacking)?;
+        let status = core.status.with_error_bound(scaling.error_bound());
+        let tie = match status {
+            Status::Exact { error_bound, .. } => (TIE_ERRORS * error_bound).clamp(ROUNDING, LARGEST_TIE),
+            Status::Estimated { .. } => ROUNDING,
+        };
+        let dense = scaling.is_dense();
+        let width = if dense { graph.nodes() } else { space.width() };
+        let candidates = (0..width).map(|position| {
+            let node = if dense { node_at(position) } else { space.node(position) };
+            Candidate { node, score: scaling.score(graph, node, space.core(node)) }
+        });
+        let best = ranking::best(self.labels, candidates, question.top, tie)?;
+        let mut results = Vec::with_capacity(best.len());
+        for (place, Candidate { node, score }) in best.into_iter().enumerate() {
+            let std_error = scaling.std_error(graph, node, self.variance(node)?);
+            results.push(Ranked { node, id: self.labels.id(node)?, score, std_error, rank: place + 1 });
+        }
+        Ok(Answer {
+            truncated: results.len() < question.top,
+            results,
+            method: core.method,
+            dangling: question.dangling,
+            mass_accounted: 1.0 - core.lacking,
+            status,
+        })
+    }
+
+    fn all(&self, question: &Question, core: Core) -> Result<Scores> {
+        let (space, graph) = (&self.space, self.graph);
+        let scaling = self.scaling(question.dangling, core.lacking)?;
+        let status = core.status.with_error_bound(scaling.error_bound());
+        let nodes = graph.nodes();
+        let mut std_errors = vec![0.0; nodes];
+        for (at, std_error) in std_errors.iter_mut().enumerate() {
+            *std_error = scaling.std_error(graph, node_at(at), self.variance(node_at(at))?);
+        }
+        let scores = (0..nodes).map(node_at).map(|node| scaling.score(graph, node, space.core(node))).collect();
+        let (method, dangling) = (core.method, question.dangling);
+        Ok(Scores { scores, std_errors, method, dangling, mass_accounted: 1.0 - core.lacking, status })
+    }
+
+    /// The variance of a node's core.
+    fn variance(&self, node: NodeId) -> Result<f64> {
+        match self.index {
+            Some(index) => tally::variance(index, node, &self.space),
+            None => Ok(0.0),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Push where mass is dense, then add the fingerprints of what is left.
+//!
+//! The decomposition `q = answer + sum over w of residual(w) * q_w` holds at any time (see [`super::push`]); here each
+//! `q_w` is taken from the fingerprint of *w*. This is FORA's query (Wang et al. 2017, section 3) on PowerWalk's stored
+//! walks (Liu et al. 2016, section 4), with residuals bounded in proportion to out-degree, because that is how walks are
+//! dealt out (DESIGN, section 2). Where it pays, the last step of all walks is made exactly (see [`super::tally`]).
+//!
+//! ```text
+//! residual = s, answer = 0, tally = 0
+//! push while some residual(v) > threshold * max(1, out-degree)           (push::local; push::scan where wide)
+//! leave out the residuals that are smallest per walk, `drop` in sum at most
+//! for every other w with residual(w) > 0:
+//!     tally += residual(w) * fingerprint(w)                              (tally::add)
+//! if the out-edges of the tally are at most STEP_WORTH times the work so far:
+//!     answer += a * residual, tally = (1 - a) * tally * P                (tally::step)
+//! q = answer + tally
+//! ```
+//!
+//! A dangling node is never looked up: pushing it is exact and cheaper. A residual that is left out still pays
+//! `a * residual(w)` to *w* itself, which is its own exact share, so that only `(1 - a) * residual(w)` is missing.
+
+use super::push::{self, MOST_ROUNDS, Pushed, Pusher, Stop};
+use super::question::PushBound;
+use super::tally;
+use super::workspace::Workspace;
+use crate::error::Result;
+use crate::ids::NodeId;
+use crate::index::Index;
+
+/// The exact last step divides the L1 error by about four, for which pushing and looking up alone would take about this
+/// many times the work (soc-Epinions1: thresholds 3e-4 and 1e-5, 1.4 and 10 ms).
+const STEP_WORTH: u64 = 8;
+
+/// Where the mass of the seeds went that was not pushed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Left {
+    /// To fingerprints.
+    pub(super) sampled: f64,
+    /// Nowhere.
+    pub(super) dropped: f64,
+}
+
+/// Answers on a clear workspace.
+///
+/// # Errors
+/// When the graph or a fingerprint is damaged.
+pub(super) fn solve(
+    pusher: Pusher<'_>,
+    index: &Index,
+    space: &mut Workspace,
+    seeds: &[(NodeId, f64)],
+    bound: PushBound,
+) -> Result<Left> {
+    space.sow(seeds);
+    let mut work = push_to(pusher, space, bound)?;
+    space.recount();
+    pusher.check_balance(space)?;
+    let (left, sources) = sort_out(pusher, index, space, bound.drop);
+    let visits: f64 = sources.iter().map(|&(source, _)| index.plan().visits_of(pusher.graph.degree(source))).sum();
+    if space.residual.len() as f64 / 2.0 < visits {
+        space.go_wide();
+    }
+    for &(source, mass) in &sources {
+        work += u64::from(tally::add(index, source, mass, space)?);
+    }
+    let worth = work.saturating_mul(STEP_WORTH);
+    if pusher.scan_cost() <= worth || tally::step_cost(pusher, space) <= worth {
+        if space.residual.len() as u64 / 2 < worth {
+            space.go_wide();
+        }
+        for &(source, mass) in &sources {
+            space.answer[source as usize] += pusher.restart_prob * mass;
+        }
+        tally::step(pusher, space)?;
+    }
+    Ok(left)
+}
+
+/// Pushes down to the threshold or until the work is done. Returns the work.
+fn push_to(pusher: Pusher<'_>, space: &mut Workspace, bound: PushBound) -> Result<u64> {
+    let PushBound { threshold, work, .. } = bound;
+    let stop = Stop { threshold, left: 0.0, work, rounds: MOST_ROUNDS };
+    let (pushed, mut done, mut rounds) = push::local(pusher, space, stop)?;
+    while pushed == Pushed::Wide && done < work && rounds < MOST_ROUNDS {
+        let pushed = push::scan(pusher, space, threshold)?;
+        if pushed == 0 {
+            break;
+        }
+        done += pushed;
+        rounds += 1;
+    }
+    Ok(done)
+}
+
+/// Settles residuals at dangling nodes and those that are left out; lists the others, ascending by node.
+fn sort_out(pusher: Pusher<'_>, index: &Index, space: &mut Workspace, drop: f64) -> (Left, Vec<(NodeId, f64)>) {
+    let least = least_per_walk(pusher, index, space, drop);
+    let (mut left, mut sources) = (Left::default(), Vec::new());
+    for position in 0..space.width() {
+        let source = space.node(position);
+        let mass = space.residual[source as usize];
+        if mass == 0.0 {
+            continue;
+        }
+        let degree = pusher.graph.degree(source);
+        if degree == 0 || mass < least * f64::from(index.plan().walks_of(degree)) {
+            space.answer[source as usize] += pusher.restart_prob * mass;
+            let onward = (1.0 - pusher.restart_prob) * mass;
+            *(if degree == 0 { &mut space.ended } else { &mut left.dropped }) += onward;
+        } else {
+            left.sampled += mass;
+            sources.push((source, mass));
+        }
+    }
+    if !space.is_wide() {
+        sources.sort_unstable_by_key(|&(source, _)| source);
+    }
+    (left, sources)
+}
+
+/// Residuals per walk are sorted into bins by the leading bits of the number: sixteen bins from one power of two to the
+/// next.
+const BIN_SHIFT: u32 = 48;
+
+/// The residual per walk below which residuals hold at most `drop` together. Cost: one pass over what was touched.
+fn least_per_walk(pusher: Pusher<'_>, index: &Index, space: &Workspace, drop: f64) -> f64 {
+    if drop == 0.0 {
+        return 0.0;
+    }
+    let onward = 1.0 - pusher.restart_prob;
+    let mut bins = vec![0.0; 1 << (63 - BIN_SHIFT)];
+    for source in space.nodes() {
+        let mass = space.residual[source as usize];
+        let degree = pusher.graph.degree(source);
+        if mass != 0.0 && degree != 0 {
+            let per_walk = mass / f64::from(index.plan().walks_of(degree));
+            bins[(per_walk.to_bits() >> BIN_SHIFT) as usize] += mass * onward;
+        }
+    }
+    let mut dropped = 0.0;
+    for (bin, mass) in (0u64..).zip(&bins) {
+        dropped += mass;
+        if drop < dropped {
+            return f64::from_bits(bin << BIN_SHIFT);
+        }
+    }
+    f64::INFINITY
+}

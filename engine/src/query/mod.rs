@@ -1,0 +1,60 @@
+//! Answers: which nodes matter to a set of seeds.
+//!
+//! A [`Question`] holds [`Seeds`], a [`Method`] and a [`Dangling`] policy; an [`Answerer`] holds a graph, its labels and
+//! perhaps an index, and turns questions into [`Answer`]s. Everything works on one linear core: with `a` the restart
+//! probability, `s` the seeds, and *P* the transition probabilities with zero rows for dangling nodes,
+//!
+//! ```text
+//! q = a * s * (I - (1 - a) P)^-1
+//! ```
+//!
+//! which is linear in `s`. A method leaves `q` in the workspace, as mass that was pushed plus what fingerprints add:
+//!
+//! | method | `q` | error | cost |
+//! |---|---|---|---|
+//! | `exact` | pushed until next to nothing is left | L1 at most `residual` | about `ln(1 / residual) / restart_prob / 3` passes over the edges |
+//! | `combine` | pushed down to a threshold, then fingerprints | a standard error per score, and what was left out | edges pushed, plus stored visits read |
+//! | `lookup` | the seeds' fingerprints | a standard error per score | stored visits read |
+//!
+//! From `q` follow the scores under every [`Dangling`] policy, from the same index.
+//!
+//! **No score is returned without its status**: exact with its residual, or estimated with a standard error each, and
+//! truncated or not. (Test: `query::tests::policies`.) **No score is NaN, whatever the bytes of graph and index.** (Test:
+//! `query::tests::damage`.)
+//!
+//! Papers: Jeh & Widom, "Scaling personalized web search", WWW 2003. Andersen, Chung & Lang, "Local graph partitioning
+//! using PageRank vectors", FOCS 2006. Liu, Li, Lui & Cheng, "PowerWalk", CIKM 2016. Wang, Yang, Xiao, Wei & Yang, "FORA",
+//! KDD 2017. Wu, Gan, Wei & Zhang, "Unifying the global and local approaches: an efficient power iteration with forward
+//! push" (PowerPush, SpeedPPR), SIGMOD 2021.
+
+mod seeds;
+
+mod question;
+
+mod answer;
+
+mod answerer;
+
+mod workspace;
+
+mod push;
+
+mod exact;
+
+mod tally;
+
+mod lookup;
+
+mod combine;
+
+mod dangling;
+
+mod ranking;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Answer, Ranked, Scores, Status};
+pub use answerer::Answerer;
+pub use question::{Dangling, Method, PushBound, Question};
+pub use seeds::Seeds;

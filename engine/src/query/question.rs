@@ -1,0 +1,207 @@
+//! What is asked: seeds, how to answer, and what a walk does where it cannot go on.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::seeds::Seeds;
+use crate::error::{Error, Result};
+
+/// A question about a set of seeds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// Whom the answer is personalised to.
+    pub seeds: Seeds,
+    /// How to answer.
+    pub method: Method,
+    /// How many results at most; at least 1, may exceed the number of nodes.
+    pub top: usize,
+    /// What the answer assumes about dangling nodes.
+    pub dangling: Dangling,
+    /// For `exact`: the residual to stop at, above 0 and below 1. It bounds the L1 error of the linear core.
+    pub residual: f64,
+    /// For `combine`: how far to push before fingerprints take over.
+    pub push: PushBound,
+}
+
+/// When `combine` stops pushing and which residuals it may leave out.
+///
+/// Lower `threshold`: more pushing, fewer walks' worth of noise. With walks in proportion to out-degree, the variance
+/// of a score *q(v)* is at most about `threshold` x `restart_prob` x *q(v)*, as if `1 / threshold` walks had been sent
+/// from the seeds; the L1 error falls with the square root of `threshold`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PushBound {
+    /// A node is pushed while its residual is above `threshold` x max(1, out-degree). Above 0.
+    pub threshold: f64,
+    /// Work, in edges and stored visits read, after which pushing stops even where residuals are above the threshold.
+    pub work: u64,
+    /// The share of the seeds' mass that may be left out instead of reading many fingerprints for it. What was left out
+    /// is missing from [`mass_accounted`](super::Answer::mass_accounted). At least 0, below 1.
+    pub drop: f64,
+}
+
+impl Default for PushBound {
+    /// Balanced on graphs like soc-Epinions1.
+    fn default() -> Self {
+        PushBound { threshold: 2.5e-4, work: 50_000_000, drop: 0.0 }
+    }
+}
+
+impl Question {
+    /// A question with the usual settings: ten results, [`Method::Auto`], [`Dangling::Restart`], residual 1e-12.
+    #[must_use]
+    pub fn new(seeds: Seeds) -> Question {
+        Question {
+            seeds,
+            method: Method::Auto,
+            top: 10,
+            dangling: Dangling::Restart,
+            residual: 1e-12,
+            push: PushBound::default(),
+        }
+    }
+
+    /// Checks every parameter against its range and the seeds against the number of nodes.
+    pub(super) fn check(&self, nodes: usize) -> Result<()> {
+        let refuse = |name, expected, got: String| Err(Error::Parameter { name, expected, got });
+        if self.top == 0 {
+            return refuse("top", "at least 1", "0".to_owned());
+        }
+        if !(0.0 < self.residual && self.residual < 1.0) {
+            return refuse("residual", "above 0 and below 1", self.residual.to_string());
+        }
+        if !(0.0 < self.push.threshold && self.push.threshold.is_finite()) {
+            return refuse("threshold", "a number above 0", self.push.threshold.to_string());
+        }
+        if !(0.0..1.0).contains(&self.push.drop) {
+            return refuse("drop", "at least 0 and below 1", self.push.drop.to_string());
+        }
+        match self.seeds.weights().last() {
+            Some(&(node, _)) if nodes <= node as usize => {
+                Err(Error::Seeds { what: format!("node {node} is outside the graph, which has {nodes} nodes") })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How a question is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// The cheapest of the others that fits: see [`Answerer::answer`](super::Answerer::answer).
+    #[default]
+    Auto,
+    /// The seeds' own fingerprints, no more: rough, microseconds.
+    Lookup,
+    /// Push locally, then add the fingerprints of what is left.
+    Combine,
+    /// Push until next to nothing is left; needs no index.
+    Exact,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Method::Auto => "auto",
+            Method::Lookup => "lookup",
+            Method::Combine => "combine",
+            Method::Exact => "exact",
+        })
+    }
+}
+
+impl FromStr for Method {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "auto" => Ok(Method::Auto),
+            "lookup" => Ok(Method::Lookup),
+            "combine" => Ok(Method::Combine),
+            "exact" => Ok(Method::Exact),
+            _ => Err(format!("expected auto, lookup, combine or exact, got {text:?}")),
+        }
+    }
+}
+
+/// What a walk does at a dangling node; see [`crate::query`] for the formulas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dangling {
+    /// It goes on at the seeds, as in networkx, igraph and rustworkx.
+    #[default]
+    Restart,
+    /// It ends, as in Neo4j GDS, TigerGraph and LDBC: scores sum to less than 1.
+    Drop,
+    /// It stays there until it ends.
+    SelfLoop,
+    /// It goes on at any node, each as likely.
+    Uniform,
+}
+
+impl fmt::Display for Dangling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Dangling::Restart => "restart",
+            Dangling::Drop => "drop",
+            Dangling::SelfLoop => "self-loop",
+            Dangling::Uniform => "uniform",
+        })
+    }
+}
+
+impl FromStr for Dangling {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "restart" => Ok(Dangling::Restart),
+            "drop" => Ok(Dangling::Drop),
+            "self-loop" => Ok(Dangling::SelfLoop),
+            "uniform" => Ok(Dangling::Uniform),
+            _ => Err(format!("expected restart, drop, self-loop or uniform, got {text:?}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_shown() {
+        for method in [Method::Auto, Method::Lookup, Method::Combine, Method::Exact] {
+            assert_eq!(method.to_string().parse(), Ok(method));
+        }
+        for dangling in [Dangling::Restart, Dangling::Drop, Dangling::SelfLoop, Dangling::Uniform] {
+            assert_eq!(dangling.to_string().parse(), Ok(dangling));
+        }
+        assert!("Exact".parse::<Method>().is_err());
+        assert!("selfloop".parse::<Dangling>().unwrap_err().contains("self-loop"));
+    }
+
+    #[test]
+    fn parameters_outside_their_range_are_refused() {
+        let question = Question::new(Seeds::single(2));
+        assert!(question.check(3).is_ok());
+        assert!(matches!(question.check(2), Err(Error::Seeds { .. })));
+        let with = |change: fn(&mut Question)| {
+            let mut question = question.clone();
+            change(&mut question);
+            question.check(3)
+        };
+        let changes: [fn(&mut Question); 8] = [
+            |question| question.top = 0,
+            |question| question.residual = 0.0,
+            |question| question.residual = 1.0,
+            |question| question.residual = f64::NAN,
+            |question| question.push.threshold = 0.0,
+            |question| question.push.threshold = f64::NAN,
+            |question| question.push.drop = 1.0,
+            |question| question.push.drop = -0.1,
+        ];
+        assert!(changes.iter().all(|&change| matches!(with(change), Err(Error::Parameter { .. }))));
+    }
+}

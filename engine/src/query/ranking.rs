@@ -1,0 +1,66 @@
+//! The best of many scores.
+//!
+//! **Ties rank by smaller external id.** (Test: `query::tests::ties`.) Scores are sums of rounded numbers, and exact ones
+//! lack a residual besides, so that two nodes which the graph cannot tell apart may differ in the last digits. Scores that
+//! differ by less than the computation can tell count as tied; they are shown as equal.
+
+use std::cmp::Ordering;
+
+use crate::error::Result;
+use crate::ids::NodeId;
+use crate::labels::Labels;
+
+/// A node on its way into the results.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Candidate {
+    pub(super) score: f64,
+    pub(super) node: NodeId,
+}
+
+/// The best `top` of the candidates with a score above zero, best first; `tie` is the relative difference below which
+/// two scores are tied with the best of them.
+///
+/// Cost: linear in the candidates, plus a sort of the results. Memory: three times `top`, plus ties.
+///
+/// # Errors
+/// When a candidate has no label.
+pub(super) fn best(
+    labels: &Labels,
+    candidates: impl Iterator<Item = Candidate>,
+    top: usize,
+    tie: f64,
+) -> Result<Vec<Candidate>> {
+    let falling = |a: &Candidate, b: &Candidate| b.score.total_cmp(&a.score).then(a.node.cmp(&b.node));
+    let mut kept: Vec<Candidate> = Vec::new();
+    let mut bar = 0.0;
+    let mut room = top.saturating_mul(2).max(1024);
+    for candidate in candidates {
+        if candidate.score <= 0.0 || candidate.score < bar {
+            continue;
+        }
+        kept.push(candidate);
+        if room <= kept.len() {
+            let (_, last, _) = kept.select_nth_unstable_by(top - 1, falling);
+            bar = last.score * (1.0 - tie);
+            kept.retain(|candidate| bar <= candidate.score);
+            room = room.max(2 * kept.len());
+        }
+    }
+    kept.sort_unstable_by(falling);
+    let mut ranked = Vec::with_capacity(kept.len());
+    for candidate in kept {
+        ranked.push((candidate, labels.rank(candidate.node)?));
+    }
+    // A group of ties is all that lies within `tie` of its first, which is its best.
+    let mut start = 0;
+    while start < ranked.len() && start < top {
+        let first = ranked[start].0.score;
+        let length = ranked[start..].partition_point(|(candidate, _)| first * (1.0 - tie) <= candidate.score);
+        let group = &mut ranked[start..start + length];
+        group.iter_mut().for_each(|(candidate, _)| candidate.score = first);
+        group.sort_unstable_by(|(_, a), (_, b)| -> Ordering { a.cmp(b) });
+        start += length;
+    }
+    ranked.truncate(top);
+    Ok(ranked.into_iter().map(|(candidate, _)| candidate).collect())
+}

@@ -1,0 +1,172 @@
+//! Adding fingerprints to the answer, and what variance that brings.
+//!
+//! A fingerprint of source *w* with *R* walks estimates *q_w(v)* by `unit * units(v)`, `unit = a / (8 R)`. Its visits
+//! arrive in packets of at most [`UNITS_PER_PACKET`] units that move at random as one (heavier parts split evenly, which
+//! adds less noise than packets that move on their own). If packets reached *v* independently, their number would be
+//! binomial, with a variance of at most its mean: the estimate's variance is then at most
+//! `(unit * UNITS_PER_PACKET) * (unit * units(v))`, which the visits themselves estimate. The first visit of each walk,
+//! at *w* itself, is certain and is left out.
+//!
+//! Added with weight *r*: `score += r * unit * units` and `variance += (r * unit)^2 * UNITS_PER_PACKET * units`. Walks of
+//! different sources are independent, so variances add up.
+//!
+//! # The last step, exactly
+//!
+//! A sum *T* of fingerprints estimates `sum of r(w) q_w`, and every core obeys `q = a r + (1 - a) q P`: the last step of a
+//! walk may be drawn, or all its possibilities may be paid at once. [`step`] replaces *T* by `a r + (1 - a) T P`. It is
+//! unbiased as *T* is, costs the out-edges of what was visited, and spreads each packet over all nodes it could have gone
+//! to next: measured on soc-Epinions1, the L1 error falls to a quarter, which sixteen times the walks would do
+//! otherwise. (SpeedPPR, Wu et al. 2021, section 6, walks after power iteration; this is a power iteration after walks.)
+//! Variances go along as `sum over u of ((1 - a) P(u, v))^2 * variance(u)`, as if in-neighbours were visited
+//! independently; [`variance`] corrects for walks that pass by twice.
+
+use super::push::Pusher;
+use super::workspace::{Tally, Workspace};
+use crate::error::Result;
+use crate::fingerprint::Fingerprint;
+use crate::ids::NodeId;
+use crate::index::Index;
+use crate::plan::{UNITS_PER_PACKET, UNITS_PER_WALK};
+
+/// By how much of a mean packet a node may be off after [`step`], for packets that could have come by in-neighbours which
+/// none visited. Measured on soc-Epinions1, restart 0.15: of 0.1, 0.3 and 1, the least that keeps 95 % of the scores of
+/// every order of magnitude within two standard errors.
+const UNSEEN_AFTER_STEP: f64 = 0.3;
+
+/// Adds `weight` times the fingerprint of `source`. Returns how many entries it has. Cost: a few nanoseconds an entry.
+///
+/// # Errors
+/// When the fingerprint is damaged.
+pub(super) fn add(index: &Index, source: NodeId, weight: f64, space: &mut Workspace) -> Result<u32> {
+    let fingerprint = index.fingerprint(source)?;
+    let unit = weight * fingerprint.unit(index.plan().restart_prob);
+    let packet = unit * unit * f64::from(UNITS_PER_PACKET);
+    let certain = certain_units(&fingerprint);
+    let mut all_random: u64 = 0;
+    let mut record = |tally: &mut Tally, node: NodeId, units: u32| {
+        let random = if node == source { units.saturating_sub(certain) } else { units };
+        tally.score += unit * f64::from(units);
+        tally.variance += packet * f64::from(random);
+        all_random += u64::from(random);
+    };
+    let mut inside = true;
+    let whole = if space.is_wide() {
+        let tallies = space.tally.as_mut_slice();
+        fingerprint.for_each(|node, units| match tallies.get_mut(node as usize) {
+            Some(tally) => record(tally, node, units),
+            None => inside = false,
+        })
+    } else {
+        fingerprint.for_each(|node, units| match space.tally.get_mut(node as usize) {
+            Some(tally) => {
+                record(tally, node, units);
+                space.touch(node);
+            }
+            None => inside = false,
+        })
+    };
+    if !(whole && inside) {
+        return Err(index.damaged(source));
+    }
+    space.random_score += unit * all_random as f64;
+    space.random_variance += packet * all_random as f64;
+    Ok(fingerprint.entries)
+}
+
+/// The out-edges of everything in the tally: the cost of [`step`].
+pub(super) fn step_cost(pusher: Pusher<'_>, space: &Workspace) -> u64 {
+    let visited = space.nodes().filter(|&node| space.tally[node as usize].score != 0.0);
+    visited.map(|node| pusher.graph.degree(node)).sum()
+}
+
+/// Replaces the tally *T* by `(1 - a) T P`: the first term of the step, `a r`, is the caller's. Cost: a few nanoseconds
+/// for each of [`step_cost`]'s edges.
+///
+/// # Errors
+/// When the graph is damaged.
+pub(super) fn step(pusher: Pusher<'_>, space: &mut Workspace) -> Result<()> {
+    let onward = 1.0 - pusher.restart_prob;
+    // Nodes that are touched on the way have nothing in the old tally.
+    for position in 0..space.width() {
+        let node = space.node(position);
+        let Tally { score, variance } = space.tally[node as usize];
+        if score == 0.0 || pusher.graph.degree(node) == 0 {
+            continue;
+        }
+        let pay = |stepped: &mut Tally, share: f64| {
+            stepped.score += share * score;
+            stepped.variance += share * share * variance;
+        };
+        if space.is_wide() {
+            let all = space.stepped.as_mut_slice();
+            pusher.spread(node, onward, |target, share| {
+                all.get_mut(target as usize).map(|stepped| pay(stepped, share)).is_some()
+            })?;
+        } else {
+            pusher.spread(node, onward, |target, share| {
+                let Some(stepped) = space.stepped.get_mut(target as usize) else { return false };
+                pay(stepped, share);
+                space.touch(target);
+                true
+            })?;
+        }
+    }
+    std::mem::swap(&mut space.tally, &mut space.stepped);
+    space.has_stepped = true;
+    Ok(())
+}
+
+/// The variance of a node's tally: the plain sum, with corrections for what the sum does not see.
+///
+/// *Walks that come back.* If a walk that is at *v* visits it `g` times in the mean, visits arrive in geometrically
+/// distributed clumps, and their number has a variance of `2 g - 1` times its mean. `g` is read from the node's own
+/// fingerprint.
+///
+/// *Walks that pass by again.* After [`step`] a packet pays *v* from every in-neighbour it visits. Where it paid once, it
+/// pays again what a walk from there pays, about `q(v) / a` visits: twice the product goes to the variance.
+///
+/// *Few packets.* Where few packets arrived, their number is a poor estimate of its own variance: one more of their mean
+/// size is added. Nor does a node's own tally know of packets that might have come by other ways: a packet of the mean
+/// size of all is added, after [`step`] a part of one. So a node that no packet met has a standard error too.
+///
+/// # Errors
+/// When the node's fingerprint is damaged.
+pub(super) fn variance(index: &Index, node: NodeId, space: &Workspace) -> Result<f64> {
+    if space.random_variance == 0.0 {
+        return Ok(0.0);
+    }
+    let restart_prob = index.plan().restart_prob;
+    let mean_packet = space.random_variance / space.random_score;
+    let unseen = mean_packet * if space.has_stepped { UNSEEN_AFTER_STEP } else { 1.0 };
+    let Tally { score, variance } = space.tally[node as usize];
+    if variance == 0.0 {
+        return Ok(unseen * unseen);
+    }
+    let packet = variance / score;
+    let clumped = (variance + packet * packet) * (2.0 * returns(index, node)? - 1.0);
+    let again = if space.has_stepped {
+        2.0 * (1.0 - restart_prob) * mean_packet * score * space.core(node) / restart_prob
+    } else {
+        0.0
+    };
+    Ok(clumped + again + unseen * unseen)
+}
+
+/// How many visits a walk from `node` makes at `node` in the mean, as its own fingerprint estimates it: 1 unless it comes
+/// back.
+///
+/// # Errors
+/// When the fingerprint is damaged.
+fn returns(index: &Index, node: NodeId) -> Result<f64> {
+    let fingerprint = index.fingerprint(node)?;
+    let mut own = 0;
+    if !fingerprint.for_each(|visited, units| own += if visited == node { units } else { 0 }) {
+        return Err(index.damaged(node));
+    }
+    Ok((f64::from(own) / f64::from(certain_units(&fingerprint))).max(1.0))
+}
+
+/// The units of the first visits, one visit a walk.
+fn certain_units(fingerprint: &Fingerprint<'_>) -> u32 {
+    fingerprint.walks.saturating_mul(UNITS_PER_WALK)
+}

@@ -1,0 +1,174 @@
+//! The numbers of one question, a slot a node, kept from question to question.
+//!
+//! While an answer stays local, the workspace remembers which nodes it touched, and clearing it costs as much as
+//! filling it did. Once an answer grows over a good part of the graph it goes [wide](Workspace::go_wide): it stops
+//! keeping the list, and clearing passes over all nodes.
+
+use crate::ids::NodeId;
+
+const TOUCHED: u8 = 1;
+const QUEUED: u8 = 2;
+
+/// What fingerprints say of one node. Side by side, because both change together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Tally {
+    /// The estimate.
+    pub(super) score: f64,
+    /// The sum of the squared packets that make up the estimate: see [`super::tally`].
+    pub(super) variance: f64,
+}
+
+/// Residual, answer and tally of every node. All zero between questions.
+#[derive(Debug)]
+pub(super) struct Workspace {
+    /// Mass that has not been pushed.
+    pub(super) residual: Vec<f64>,
+    /// Mass that was pushed and stayed: a lower bound of the linear core.
+    pub(super) answer: Vec<f64>,
+    /// What fingerprints add to it.
+    pub(super) tally: Vec<Tally>,
+    /// The tally one step further: see [`super::tally::step`].
+    pub(super) stepped: Vec<Tally>,
+    /// The part of the tally's scores that is random, summed over all nodes.
+    pub(super) random_score: f64,
+    /// The tally's variances, summed over all nodes.
+    pub(super) random_variance: f64,
+    /// True when the tally's last step was made exactly.
+    pub(super) has_stepped: bool,
+    /// Mass that was pushed at dangling nodes and would have gone on.
+    pub(super) ended: f64,
+    /// The sum of `residual`.
+    pub(super) left: f64,
+    marks: Vec<u8>,
+    touched: Vec<NodeId>,
+    wide: bool,
+}
+
+impl Workspace {
+    /// Room for a graph. Memory: 49 bytes a node.
+    pub(super) fn new(nodes: usize) -> Workspace {
+        Workspace {
+            residual: vec![0.0; nodes],
+            answer: vec![0.0; nodes],
+            tally: vec![Tally::default(); nodes],
+            stepped: vec![Tally::default(); nodes],
+            random_score: 0.0,
+            random_variance: 0.0,
+            has_stepped: false,
+            ended: 0.0,
+            left: 0.0,
+            marks: vec![0; nodes],
+            touched: Vec::new(),
+            wide: false,
+        }
+    }
+
+    /// Clears everything. Cost: proportional to what was touched, or to the nodes after a wide answer.
+    pub(super) fn clear(&mut self) {
+        if self.wide {
+            self.residual.fill(0.0);
+            self.answer.fill(0.0);
+            self.tally.fill(Tally::default());
+            self.stepped.fill(Tally::default());
+            self.marks.fill(0);
+        } else {
+            for &node in &self.touched {
+                let at = node as usize;
+                self.residual[at] = 0.0;
+                self.answer[at] = 0.0;
+                self.tally[at] = Tally::default();
+                self.stepped[at] = Tally::default();
+                self.marks[at] = 0;
+            }
+        }
+        self.touched.clear();
+        (self.wide, self.has_stepped) = (false, false);
+        (self.random_score, self.random_variance, self.ended, self.left) = (0.0, 0.0, 0.0, 0.0);
+    }
+
+    /// Puts the seeds into the residual. Expects a clear workspace and seeds of this graph.
+    pub(super) fn sow(&mut self, seeds: &[(NodeId, f64)]) {
+        if self.residual.len() / 8 < seeds.len() {
+            self.go_wide();
+        }
+        for &(node, weight) in seeds {
+            self.touch(node);
+            self.residual[node as usize] = weight;
+        }
+        self.left = seeds.iter().map(|&(_, weight)| weight).sum();
+    }
+
+    /// True when touched nodes are no longer listed.
+    pub(super) fn is_wide(&self) -> bool {
+        self.wide
+    }
+
+    /// Stops listing touched nodes.
+    pub(super) fn go_wide(&mut self) {
+        self.wide = true;
+        self.touched.clear();
+    }
+
+    /// Lists a node as touched, unless it is already or the workspace is wide.
+    #[inline]
+    pub(super) fn touch(&mut self, node: NodeId) {
+        let mark = &mut self.marks[node as usize];
+        if !self.wide && *mark & TOUCHED == 0 {
+            *mark |= TOUCHED;
+            self.touched.push(node);
+        }
+    }
+
+    /// Marks a node as queued. True when it was not before.
+    #[inline]
+    pub(super) fn enqueue(&mut self, node: NodeId) -> bool {
+        let mark = &mut self.marks[node as usize];
+        let new = *mark & QUEUED == 0;
+        *mark |= QUEUED;
+        new
+    }
+
+    /// Takes the mark of [`Workspace::enqueue`] away.
+    #[inline]
+    pub(super) fn dequeue(&mut self, node: NodeId) {
+        self.marks[node as usize] &= !QUEUED;
+    }
+
+    /// How many nodes there are to look at.
+    pub(super) fn width(&self) -> usize {
+        if self.wide { self.residual.len() } else { self.touched.len() }
+    }
+
+    /// The node at a position below [`Workspace::width`].
+    #[inline]
+    pub(super) fn node(&self, position: usize) -> NodeId {
+        if self.wide { node_at(position) } else { self.touched[position] }
+    }
+
+    /// The nodes there are to look at.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        (0..self.width()).map(|position| self.node(position))
+    }
+
+    /// The linear core of a node as far as it is known.
+    #[inline]
+    pub(super) fn core(&self, node: NodeId) -> f64 {
+        self.answer[node as usize] + self.tally[node as usize].score
+    }
+
+    /// Adds up the residual again, which rids `left` of rounding. Cost: one pass over what was touched.
+    pub(super) fn recount(&mut self) {
+        self.left = if self.wide {
+            self.residual.iter().sum()
+        } else {
+            self.touched.iter().map(|&node| self.residual[node as usize]).sum()
+        };
+    }
+}
+
+/// The node at a place of a slice that has one entry a node.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "a graph has at most ids::MAX_NODES nodes: checked by Answerer::new")]
+pub(super) fn node_at(place: usize) -> NodeId {
+    place as NodeId
+}
