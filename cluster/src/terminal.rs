@@ -47,7 +47,10 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     let _ = writeln!(io::stderr(), "{line}"); // nothing can be done when stderr is closed
     let interrupted = error.chain().any(|cause| {
-        matches!(cause.downcast_ref::<walkprint_cluster::error::Error>(), Some(walkprint_cluster::error::Error::Interrupted))
+        matches!(
+            cause.downcast_ref::<walkprint_cluster::error::Error>(),
+            Some(walkprint_cluster::error::Error::Interrupted)
+        )
     });
     ExitCode::from(if interrupted { 130 } else { 2 })
 }

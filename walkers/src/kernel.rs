@@ -31,15 +31,14 @@
 //! travel in one table of cells, keyed by (lane, node), because one source alone has too few groups to hide the
 //! memory's latency behind one another.
 
-use walkprint_engine::error::Result;
-use walkprint_engine::graph::{AliasSlot, Steps, WalkRows};
+use walkprint_engine::graph::{AliasSlot, CheckedRows, Steps};
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::plan::{Plan, UNITS_PER_PACKET, UNITS_PER_WALK};
 
 use crate::prefetch::prefetch;
 use crate::random::{SourceStream, at_node};
 
-/// A graph whose every row and target was checked, so that the kernel may follow edges without looking back.
+/// A view of rows that were checked, so that the kernel may follow edges without looking back.
 #[derive(Debug, Clone, Copy)]
 pub struct Walkable<'g> {
     offsets: &'g [u64],
@@ -47,13 +46,10 @@ pub struct Walkable<'g> {
 }
 
 impl<'g> Walkable<'g> {
-    /// Checks a graph's rows. Cost: one pass over them.
-    ///
-    /// # Errors
-    /// When the graph file is damaged.
-    pub fn new(rows: &'g WalkRows) -> Result<Walkable<'g>> {
-        rows.check()?;
-        Ok(Walkable { offsets: rows.offsets(), steps: rows.steps() })
+    /// A view. Cost: constant.
+    #[must_use]
+    pub fn new(checked: &'g CheckedRows) -> Walkable<'g> {
+        Walkable { offsets: checked.rows().offsets(), steps: checked.rows().steps() }
     }
 
     /// A node's out-degree.
@@ -355,4 +351,91 @@ fn spread(
 fn ceiling(number: f64) -> i64 {
     let cut = number as i64;
     cut + i64::from((cut as f64) < number)
+}
+
+#[cfg(test)]
+mod tests {
+    use walkprint_engine::edges::EdgeList;
+    use walkprint_engine::graph::{CheckedRows, NodeOrder, build};
+    use walkprint_engine::ids::ExternalIds;
+
+    use super::*;
+    use crate::alias;
+
+    /// A ring with chords, a self-loop, a hub and a dangling node; weights 1 to 5 when weighted.
+    fn graph(nodes: u32, weighted: bool) -> CheckedRows {
+        let mut edges = Vec::new();
+        for node in 1..nodes - 1 {
+            edges.extend([(node, node % (nodes - 2) + 1), (node, (node * 7 + 3) % nodes), (0, node)]);
+        }
+        edges.extend([(2, 2), (0, nodes - 1)]);
+        let list = EdgeList {
+            ids: ExternalIds::Integers((0..i64::from(nodes)).collect()),
+            sources: edges.iter().map(|edge| edge.0).collect(),
+            targets: edges.iter().map(|edge| edge.1).collect(),
+            weights: weighted.then(|| edges.iter().map(|edge| f64::from((edge.0 * 31 + edge.1) % 5 + 1)).collect()),
+        };
+        let graph = build(list, NodeOrder::Id).unwrap().graph;
+        let slots = alias::tables(&graph).unwrap();
+        let graph = if graph.is_weighted() { graph.with_aliases(slots) } else { graph };
+        graph.walk_rows().checked().unwrap()
+    }
+
+    fn visits(rows: &CheckedRows, plan: &Plan, sources: &[NodeId]) -> Vec<Vec<(NodeId, u32)>> {
+        let (mut kernel, mut visited) = (Kernel::default(), Vec::new());
+        kernel.walk(Walkable::new(rows), plan, sources, &mut visited);
+        visited.sort_unstable();
+        let mut of_lanes = vec![Vec::new(); sources.len()];
+        for item in visited {
+            let (lane, node) = kernel.lane_and_node(item.key);
+            of_lanes[lane].push((node, item.units));
+        }
+        of_lanes
+    }
+
+    #[test]
+    fn sources_walk_alone_as_they_walk_together() {
+        for weighted in [false, true] {
+            let rows = graph(200, weighted);
+            let plan = Plan { walks: 40, rng_key: 5, ..Plan::default() };
+            let sources: Vec<NodeId> = (0..200).collect();
+            let together = visits(&rows, &plan, &sources);
+            for &source in &sources {
+                assert_eq!(visits(&rows, &plan, &[source])[0], together[source as usize], "source {source}");
+            }
+            let backwards: Vec<NodeId> = sources.iter().rev().copied().collect();
+            let mut other_way = visits(&rows, &plan, &backwards);
+            other_way.reverse();
+            assert_eq!(other_way, together);
+        }
+    }
+
+    #[test]
+    fn another_key_gives_another_sample() {
+        let rows = graph(200, false);
+        let sample = |rng_key| visits(&rows, &Plan { rng_key, ..Plan::default() }, &[7]);
+        assert_ne!(sample(1), sample(2));
+        assert_eq!(sample(1), sample(1));
+    }
+
+    #[test]
+    fn a_walk_that_always_ends_visits_its_source_alone() {
+        let rows = graph(50, true);
+        let plan = Plan { restart_prob: 1.0, walks: 9, walks_per_edge: 0.0, ..Plan::default() };
+        assert_eq!(visits(&rows, &plan, &[4])[0], [(4, 9 * UNITS_PER_WALK)]);
+    }
+
+    #[test]
+    fn a_row_gets_its_shares_up_to_one_unit_where_many_walks_stand() {
+        // 1,000 walks on a node with a handful of edges split as the weights say, up to rounding at both ends of each
+        // share (a share may lie in several pieces: one per alias slot that leads to it).
+        let rows = graph(40, true);
+        let plan = Plan { restart_prob: 0.5, walks: 1_000, walks_per_edge: 0.0, ..Plan::default() };
+        let walkable = Walkable::new(&rows);
+        let mut kernel = Kernel::default();
+        kernel.start(walkable, &plan, &[3]);
+        kernel.leave(walkable, 0.5);
+        let sent: u32 = kernel.landings.iter().map(|landing| landing.units).sum();
+        assert!(sent.abs_diff(4_000) <= 1, "{sent}");
+    }
 }

@@ -15,7 +15,7 @@ pub struct Packed {
     /// The fingerprints, one after the other.
     pub bytes: Vec<u8>,
     /// Where each ends in `bytes`.
-    pub ends: Vec<usize>,
+    pub ends: Vec<u32>,
     /// Entries of all of them.
     pub entries: u64,
     /// Moves that were made.
@@ -76,10 +76,24 @@ impl Walker {
             self.row
                 .extend(own.iter().map(|item| Visits { node: kernel.lane_and_node(item.key).1, units: item.units }));
             encode(plan.walks_of(graph.degree(source)), &self.row, &mut packed.bytes);
-            packed.ends.push(packed.bytes.len());
+            packed
+                .ends
+                .push(u32::try_from(packed.bytes.len()).expect("callers walk a stretch of a pipeline at a time"));
             packed.entries += count as u64;
         }
     }
+}
+
+/// The most that a [`Walker`] holds when its heaviest source has this many expected visits.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size in bytes")]
+pub fn walker_bytes(heaviest_visits: f64, nodes: usize) -> u64 {
+    // Some sources start together; random visits pass their expectation a little; nobody visits more than all nodes.
+    let visits = (heaviest_visits.max(WALKS_TOGETHER as f64 / 0.15) * 1.1) as u64;
+    let entries = visits.min(nodes as u64 + WALKS_TOGETHER * 16);
+    // The table doubles when half of it is in use, and the old one is there while the new one is filled.
+    let cells = 16 * (entries * 4).next_power_of_two() * 3 / 2;
+    cells + entries * 2 * size_of::<Visited>() as u64 + visits * 8
 }
 
 /// Sorts by key with a radix sort, lowest digit first. Keys are below `bound`. `scratch` is room of the same size.

@@ -51,10 +51,7 @@ pub(super) fn tasks(graph: &Graph, plan: &Plan, pipelines: &[Pipeline]) -> Vec<T
 
 /// Deals all tasks on worker 0. Holds the time of the pipeline that is being dealt; lets go of all time when the tasks
 /// have run out or the job is to stop.
-pub(super) fn deal<'scope>(
-    credits: Stream<'scope, u64, Vec<Credit>>,
-    job: Arc<Job>,
-) -> Stream<'scope, u64, Vec<Task>> {
+pub(super) fn deal<'scope>(credits: Stream<'scope, u64, Vec<Credit>>, job: Arc<Job>) -> Stream<'scope, u64, Vec<Task>> {
     let scope = credits.scope();
     let is_dealer = scope.index() == 0;
     let workers = u32::try_from(scope.peers()).expect("workers are threads");

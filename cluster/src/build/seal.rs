@@ -22,25 +22,29 @@ pub(super) fn seal<'scope>(
     queue: Queue,
 ) -> Stream<'scope, u64, Vec<()>> {
     let by_pipeline = Exchange::new(|piece: &Piece| piece.pipeline.into());
-    pieces.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(by_pipeline, "Seal", move |_capability, _info| {
-        let mut open: BTreeMap<u32, BTreeMap<NodeId, Piece>> = BTreeMap::new();
-        move |(input, frontier), _output| {
-            input.for_each(|_time, pieces: &mut Vec<Piece>| {
-                for piece in pieces.drain(..) {
-                    open.entry(piece.pipeline).or_default().insert(piece.first, piece);
-                }
-            });
-            while let Some(first) = open.first_entry() {
-                if frontier.less_equal(&time_of(*first.key())) {
-                    break;
-                }
-                let (pipeline, pieces) = first.remove_entry();
-                if let Some(segment) = assemble(&job, pipeline, pieces) {
-                    queue.send(segment);
+    pieces.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
+        by_pipeline,
+        "Seal",
+        move |_capability, _info| {
+            let mut open: BTreeMap<u32, BTreeMap<NodeId, Piece>> = BTreeMap::new();
+            move |(input, frontier), _output| {
+                input.for_each(|_time, pieces: &mut Vec<Piece>| {
+                    for piece in pieces.drain(..) {
+                        open.entry(piece.pipeline).or_default().insert(piece.first, piece);
+                    }
+                });
+                while let Some(first) = open.first_entry() {
+                    if frontier.less_equal(&time_of(*first.key())) {
+                        break;
+                    }
+                    let (pipeline, pieces) = first.remove_entry();
+                    if let Some(segment) = assemble(&job, pipeline, pieces) {
+                        queue.send(segment);
+                    }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 /// Puts the pieces of a pipeline in source order. `None` when some are missing.

@@ -58,8 +58,7 @@ pub(super) fn walk<'scope>(
             let packed = walker.fingerprints(Walkable::new(&job.rows), &job.plan, task.first, task.end);
             job.progress.sources.fetch_add(u64::from(task.end - task.first), Ordering::Relaxed);
             job.progress.steps.fetch_add(packed.steps, Ordering::Relaxed);
-            let piece =
-                Piece { pipeline: task.pipeline, first: task.first, bytes: packed.bytes, ends: packed.ends };
+            let piece = Piece { pipeline: task.pipeline, first: task.first, bytes: packed.bytes, ends: packed.ends };
             pieces.activate().session(&piece_time).give(piece);
             credits.activate().session(&credit_time).give(task.worker);
             if !waiting.is_empty() {

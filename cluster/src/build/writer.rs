@@ -57,7 +57,8 @@ impl Writer {
     /// Waits until everything is on the disk.
     pub(super) fn finish(self) -> Result<()> {
         drop(self.queue);
-        let panicked = |_| Error::Workers("the writer panicked; this is a defect of walkprint, please report it".into());
+        let panicked =
+            |_| Error::Workers("the writer panicked; this is a defect of walkprint, please report it".into());
         self.thread.join().map_err(panicked)?
     }
 }

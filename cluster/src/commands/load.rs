@@ -121,4 +121,3 @@ fn describe(store: &Path, outcome: &LoadOutcome) -> String {
     lines.push(format!("next      walkprint index {}", store.display()));
     lines.join("\n") + "\n"
 }
-

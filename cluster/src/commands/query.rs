@@ -116,7 +116,8 @@ fn seed(text: &str, labels: &Labels) -> anyhow::Result<(String, f64)> {
 }
 
 fn read_seeds(file: &Path, seeds: &mut Vec<(String, f64)>) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("{}: could not read the seeds", file.display()))?;
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("{}: could not read the seeds", file.display()))?;
     for (at, line) in text.lines().enumerate() {
         match line.split_once('\t') {
             _ if line.is_empty() => {}

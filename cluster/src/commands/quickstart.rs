@@ -65,7 +65,9 @@ fn is_wordnet(store: &Store) -> bool {
 fn load_wordnet(path: &Path, workers: usize) -> anyhow::Result<()> {
     let file = std::env::temp_dir().join(format!("walkprint-{}-wordnet.tsv.gz", std::process::id()));
     let written = std::fs::OpenOptions::new().write(true).create_new(true).open(&file);
-    written.and_then(|mut open| open.write_all(WORDNET)).with_context(|| format!("could not write {}", file.display()))?;
+    written
+        .and_then(|mut open| open.write_all(WORDNET))
+        .with_context(|| format!("could not write {}", file.display()))?;
     let job = LoadJob {
         inputs: vec![file.clone()],
         options: LoadOptions { threads: workers, ..LoadOptions::default() },
@@ -86,7 +88,9 @@ fn load_wordnet(path: &Path, workers: usize) -> anyhow::Result<()> {
 
 fn build(path: &Path, workers: usize) -> anyhow::Result<()> {
     let store = Store::open(path)?;
-    let begun_before = std::fs::read_dir(store.path())?.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("index-"));
+    let begun_before = std::fs::read_dir(store.path())?
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().starts_with("index-"));
     let options = BuildOptions {
         name: "default".into(),
         plan: Plan { walks: 64, ..Plan::default() },

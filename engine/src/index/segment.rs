@@ -36,7 +36,9 @@ impl SegmentId {
     }
 
     fn from_numbers(numbers: &[u64]) -> Option<(SegmentId, u64)> {
-        let &[number, first, sources, graph_low, graph_high, plan_low, plan_high, entries] = numbers else { return None };
+        let &[number, first, sources, graph_low, graph_high, plan_low, plan_high, entries] = numbers else {
+            return None;
+        };
         let pipeline = Pipeline {
             number: u32::try_from(number).ok()?,
             first: NodeId::try_from(first).ok()?,
@@ -212,7 +214,10 @@ impl Segment {
             entries += u64::from(fingerprint.entries);
         }
         if entries != self.entries {
-            return Err(Error::damaged(self.file.path(), format!("it has {entries} entries, expected {}", self.entries)));
+            return Err(Error::damaged(
+                self.file.path(),
+                format!("it has {entries} entries, expected {}", self.entries),
+            ));
         }
         Ok(entries)
     }

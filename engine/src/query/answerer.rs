@@ -69,7 +69,10 @@ impl<'a> Answerer<'a> {
         }
         let nodes = graph.nodes();
         if MAX_NODES < nodes as u64 {
-            return Err(Error::damaged(graph.path(), format!("it has {nodes} nodes, at most {MAX_NODES} are possible")));
+            return Err(Error::damaged(
+                graph.path(),
+                format!("it has {nodes} nodes, at most {MAX_NODES} are possible"),
+            ));
         }
         let mismatch = |what, expected: String, got: String| {
             Err(Error::Mismatch { path: graph.path().to_owned(), what, expected, got })
@@ -190,11 +193,8 @@ impl<'a> Answerer<'a> {
         let seeds: Vec<(NodeId, f64)> = (0..nodes).map(|at| (node_at(at), 1.0 / nodes as f64)).collect();
         let pusher = Pusher::new(self.graph, self.restart_prob);
         let solved = exact::solve(pusher, &mut self.space, &seeds, residual);
-        let uniform = solved.map(|residual| UniformCore {
-            core: self.space.answer.clone(),
-            ended: self.space.ended,
-            residual,
-        });
+        let uniform =
+            solved.map(|residual| UniformCore { core: self.space.answer.clone(), ended: self.space.ended, residual });
         self.space.clear();
         self.uniform = Some(uniform?);
         Ok(())

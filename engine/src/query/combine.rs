@@ -64,8 +64,10 @@ pub(super) fn solve(
         work += u64::from(tally::add(index, source, mass, space)?);
     }
     let worth = work.saturating_mul(STEP_WORTH);
-    if pusher.scan_cost() <= worth || tally::step_cost(pusher, space) <= worth {
-        if space.residual.len() as u64 / 2 < worth {
+    // Counting is spared where even all edges would be worth it.
+    let cost = if pusher.scan_cost() <= worth { pusher.scan_cost() } else { tally::step_cost(pusher, space) };
+    if cost <= worth {
+        if space.residual.len() as u64 / 2 < cost {
             space.go_wide();
         }
         for &(source, mass) in &sources {
@@ -102,11 +104,11 @@ fn sort_out(pusher: Pusher<'_>, index: &Index, space: &mut Workspace, drop: f64)
         if mass == 0.0 {
             continue;
         }
-        let degree = pusher.graph.degree(source);
-        if degree == 0 || mass < least * f64::from(index.plan().walks_of(degree)) {
+        let (degree, dangling) = (pusher.graph.degree(source), pusher.is_dangling(source));
+        if dangling || mass < least * f64::from(index.plan().walks_of(degree)) {
             space.answer[source as usize] += pusher.restart_prob * mass;
             let onward = (1.0 - pusher.restart_prob) * mass;
-            *(if degree == 0 { &mut space.ended } else { &mut left.dropped }) += onward;
+            *(if dangling { &mut space.ended } else { &mut left.dropped }) += onward;
         } else {
             left.sampled += mass;
             sources.push((source, mass));
@@ -132,7 +134,7 @@ fn least_per_walk(pusher: Pusher<'_>, index: &Index, space: &Workspace, drop: f6
     for source in space.nodes() {
         let mass = space.residual[source as usize];
         let degree = pusher.graph.degree(source);
-        if mass != 0.0 && degree != 0 {
+        if mass != 0.0 && !pusher.is_dangling(source) {
             let per_walk = mass / f64::from(index.plan().walks_of(degree));
             bins[(per_walk.to_bits() >> BIN_SHIFT) as usize] += mass * onward;
         }

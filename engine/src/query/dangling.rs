@@ -101,16 +101,21 @@ impl<'u> Scaling<'u> {
 
 /// `c * q(D)` of everything that fingerprints added, and its variance.
 ///
-/// A walk ends when it meets a dangling node, so that a packet meets at most one: variances add up at most.
+/// A walk ends when it meets a dangling node, so that a packet meets at most one: variances add up at most. After the
+/// exact last step one packet pays many dangling nodes at once, and they do not; the variance is then taken from before
+/// that step, when it was larger if anything. One packet more is added, as in [`super::tally::variance`].
 pub(super) fn tallied_end(graph: &Graph, restart_prob: f64, space: &Workspace) -> (f64, f64) {
     let ratio = (1.0 - restart_prob) / restart_prob;
+    let before = if space.drawn.stepped_variance.is_some() { &space.stepped } else { &space.tally };
     let (mut ended, mut variance) = (0.0, 0.0);
     for node in space.nodes() {
-        let tally = space.tally[node as usize];
-        if tally.score != 0.0 && graph.degree(node) == 0 {
-            ended += ratio * tally.score;
-            variance += ratio * ratio * tally.variance;
+        if graph.degree(node) == 0 {
+            ended += ratio * space.tally[node as usize].score;
+            variance += ratio * ratio * before[node as usize].variance;
         }
+    }
+    if space.drawn.variance != 0.0 {
+        variance += (ratio * space.drawn.variance / space.drawn.score).powi(2);
     }
     (ended, variance)
 }

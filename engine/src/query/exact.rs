@@ -53,7 +53,7 @@ pub(super) fn solve(pusher: Pusher<'_>, space: &mut Workspace, seeds: &[(NodeId,
 }
 
 /// Enough passes to bring a residual of 1 down to `target`, but at most [`MOST_ROUNDS`]: with a restart probability below
-/// 1e-5 or so, the residual that was reached is stated instead.
+/// 1e-4 or so, the residual that was reached is stated instead.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a small positive range")]
 pub(super) fn rounds(restart_prob: f64, target: f64) -> u64 {
     let shrink = -(-restart_prob * (1.0 - IDLE)).ln_1p();

@@ -25,7 +25,7 @@ use crate::ids::NodeId;
 /// A list whose pushes cost more than a scan divided by this is replaced by a scan.
 const WIDE_DIVISOR: u64 = 8;
 /// The most rounds of pushing, whatever the restart probability.
-pub(super) const MOST_ROUNDS: u64 = 10_000_000;
+pub(super) const MOST_ROUNDS: u64 = 1_000_000;
 /// How far the masses may be off after pushing, before the graph's weights must be damaged. Rounding stays far below.
 const BALANCE: f64 = 1e-6;
 
@@ -69,14 +69,14 @@ pub(super) enum Pushed {
 /// # Errors
 /// When the graph is damaged.
 pub(super) fn local(pusher: Pusher<'_>, space: &mut Workspace, stop: Stop) -> Result<(Pushed, u64, u64)> {
-    let Pusher { graph, restart_prob, offsets, .. } = pusher;
+    let Pusher { restart_prob, .. } = pusher;
     let wide_cost = pusher.scan_cost() / WIDE_DIVISOR;
     let (mut work, mut rounds) = (0, 0);
     let mut list: Vec<NodeId> = Vec::new();
     let mut list_cost = 0;
     for position in 0..space.width() {
         let node = space.node(position);
-        let cost = cost(offsets, node as usize);
+        let cost = pusher.cost(node);
         if stop.threshold * (cost as f64) < space.residual[node as usize] {
             space.enqueue(node);
             list.push(node);
@@ -105,7 +105,7 @@ pub(super) fn local(pusher: Pusher<'_>, space: &mut Workspace, stop: Stop) -> Re
             let mass = std::mem::take(&mut space.residual[at]);
             space.answer[at] += restart_prob * mass;
             let onward = (1.0 - restart_prob) * mass;
-            if graph.degree(node) == 0 {
+            if pusher.is_dangling(node) {
                 space.ended += onward;
                 space.left -= mass;
                 continue;
@@ -121,7 +121,7 @@ pub(super) fn local(pusher: Pusher<'_>, space: &mut Workspace, stop: Stop) -> Re
                 let residual = *slot;
                 space.touch(target);
                 if stop.threshold < residual {
-                    let cost = cost(offsets, to);
+                    let cost = pusher.cost(target);
                     if stop.threshold * (cost as f64) < residual && space.enqueue(target) {
                         next.push(target);
                         list_cost += cost;
@@ -144,14 +144,15 @@ pub(super) fn local(pusher: Pusher<'_>, space: &mut Workspace, stop: Stop) -> Re
 /// # Errors
 /// When the graph is damaged.
 pub(super) fn scan(pusher: Pusher<'_>, space: &mut Workspace, threshold: f64) -> Result<u64> {
-    let Pusher { restart_prob, offsets, .. } = pusher;
+    let restart_prob = pusher.restart_prob;
     let mut work = 0;
     for at in 0..space.residual.len() {
         let mass = space.residual[at];
         if mass <= threshold {
             continue;
         }
-        let cost = cost(offsets, at);
+        let node = node_at(at);
+        let cost = pusher.cost(node);
         if mass <= threshold * (cost as f64) {
             continue;
         }
@@ -159,12 +160,12 @@ pub(super) fn scan(pusher: Pusher<'_>, space: &mut Workspace, threshold: f64) ->
         space.residual[at] = 0.0;
         space.answer[at] += restart_prob * mass;
         let onward = (1.0 - restart_prob) * mass;
-        if offsets[at + 1] == offsets[at] {
+        if pusher.is_dangling(node) {
             space.ended += onward;
             continue;
         }
         let residual = space.residual.as_mut_slice();
-        pusher.spread(node_at(at), onward, |target, share| match residual.get_mut(target as usize) {
+        pusher.spread(node, onward, |target, share| match residual.get_mut(target as usize) {
             Some(slot) => {
                 *slot += share;
                 true
@@ -185,6 +186,19 @@ impl<'g> Pusher<'g> {
     /// The sum of the costs of all nodes, an upper bound: nodes plus edges.
     pub(super) fn scan_cost(self) -> u64 {
         self.graph.nodes() as u64 + self.graph.edges() as u64
+    }
+
+    /// What pushing a node costs: its out-degree, at least 1; at most all edges, whatever damaged offsets say.
+    #[inline]
+    pub(super) fn cost(self, node: NodeId) -> u64 {
+        let at = node as usize;
+        self.offsets[at + 1].saturating_sub(self.offsets[at]).min(self.targets.len() as u64).max(1)
+    }
+
+    /// True when no edge leaves the node. A row with damaged offsets is none such: reading it is an error.
+    #[inline]
+    pub(super) fn is_dangling(self, node: NodeId) -> bool {
+        self.offsets[node as usize] == self.offsets[node as usize + 1]
     }
 
     /// Calls `visit` with each target of a row that is not dangling and `mass` times its transition probability. `visit`
@@ -225,9 +239,4 @@ impl<'g> Pusher<'g> {
         let what = format!("the weights of some row do not add up to the row's sum: mass 1 became {total}");
         Err(Error::damaged(self.graph.path(), what))
     }
-}
-
-#[inline]
-fn cost(offsets: &[u64], at: usize) -> u64 {
-    offsets[at + 1].saturating_sub(offsets[at]).max(1)
 }

@@ -50,7 +50,9 @@ impl Seeds {
     pub fn from_weights(nodes: usize, weights: Vec<(NodeId, f64)>) -> Result<Seeds> {
         for &(node, weight) in &weights {
             if nodes <= node as usize {
-                return Err(Error::Seeds { what: format!("node {node} is outside the graph, which has {nodes} nodes") });
+                return Err(Error::Seeds {
+                    what: format!("node {node} is outside the graph, which has {nodes} nodes"),
+                });
             }
             check_weight(weight, || format!("node {node}"))?;
         }
@@ -77,7 +79,9 @@ impl Seeds {
         // Divided by the largest weight first, so that a sum of huge weights stays finite.
         let largest = weights.iter().map(|&(_, weight)| weight).fold(0.0, f64::max);
         if largest == 0.0 {
-            return Err(Error::Seeds { what: "all weights are zero; give at least one a weight above zero".to_owned() });
+            return Err(Error::Seeds {
+                what: "all weights are zero; give at least one a weight above zero".to_owned(),
+            });
         }
         weights.iter_mut().for_each(|(_, weight)| *weight /= largest);
         if !weights.is_sorted_by_key(|&(node, _)| node) {
@@ -115,7 +119,8 @@ fn hint(labels: &Labels, id: &str) -> Result<String> {
         let integer = crate::ids::canonical_integer(id.as_bytes()).is_some();
         return Ok(if integer { String::new() } else { "; its ids are integers".to_owned() });
     }
-    let ends: Vec<usize> = id.char_indices().map(|(start, letter)| start + letter.len_utf8()).take(HINT_CHARS).collect();
+    let ends: Vec<usize> =
+        id.char_indices().map(|(start, letter)| start + letter.len_utf8()).take(HINT_CHARS).collect();
     for &end in ends.iter().rev() {
         let alike = labels.with_prefix(&id[..end], HINTS)?;
         if !alike.is_empty() {
@@ -131,7 +136,7 @@ mod tests {
     use super::*;
     use crate::ids::{ExternalIds, StringTable};
 
-    fn labels(ids: &ExternalIds) -> (tempfile::TempDir, Labels) {
+    fn write(ids: &ExternalIds) -> (tempfile::TempDir, Labels) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("labels.wpl");
         let ranks: Vec<u32> = (0..u32::try_from(ids.len()).unwrap()).collect();
@@ -142,7 +147,7 @@ mod tests {
     fn words() -> (tempfile::TempDir, Labels) {
         let mut table = StringTable::default();
         ["cat", "dog", "dog.n", "dogma", "dot", "ünï"].iter().for_each(|id| table.push(id));
-        labels(&ExternalIds::Strings(table))
+        write(&ExternalIds::Strings(table))
     }
 
     fn message(labels: &Labels, seeds: &[(&str, f64)]) -> String {
@@ -153,7 +158,8 @@ mod tests {
     #[test]
     fn repeated_ids_add_up_and_zero_weights_are_left_out() {
         let (_directory, labels) = words();
-        let seeds = [("dog".to_owned(), 1.0), ("cat".to_owned(), 1.0), ("dog".to_owned(), 2.0), ("dot".to_owned(), 0.0)];
+        let seeds =
+            [("dog".to_owned(), 1.0), ("cat".to_owned(), 1.0), ("dog".to_owned(), 2.0), ("dot".to_owned(), 0.0)];
         assert_eq!(Seeds::resolve(&labels, &seeds).unwrap().weights(), [(0, 0.25), (1, 0.75)]);
     }
 
@@ -166,7 +172,7 @@ mod tests {
         assert!(message(&labels, &[(" cat ", 1.0)]).contains(r#""cat" without blanks"#));
         assert!(!message(&labels, &[("zebra", 1.0)]).contains(';'));
         assert!(!message(&labels, &[("", 1.0)]).contains(';'));
-        let (_directory, labels) = super::tests::labels(&ExternalIds::Integers(vec![1, 2]));
+        let (_directory, labels) = write(&ExternalIds::Integers(vec![1, 2]));
         assert!(message(&labels, &[("one", 1.0)]).contains("integers"));
     }
 

@@ -21,17 +21,17 @@
 //! independently; [`variance`] corrects for walks that pass by twice.
 
 use super::push::Pusher;
-use super::workspace::{Tally, Workspace};
+use super::workspace::{Drawn, Tally, Workspace};
 use crate::error::Result;
 use crate::fingerprint::Fingerprint;
 use crate::ids::NodeId;
 use crate::index::Index;
 use crate::plan::{UNITS_PER_PACKET, UNITS_PER_WALK};
 
-/// By how much of a mean packet a node may be off after [`step`], for packets that could have come by in-neighbours which
-/// none visited. Measured on soc-Epinions1, restart 0.15: of 0.1, 0.3 and 1, the least that keeps 95 % of the scores of
-/// every order of magnitude within two standard errors.
-const UNSEEN_AFTER_STEP: f64 = 0.3;
+/// By how many packets of the mean size a node may be off after [`step`], for those that could have come by in-neighbours
+/// which none visited, on edges of more than the mean share. Measured on soc-Epinions1, restart 0.15, threshold 2.5e-4:
+/// 2 leaves 5.2 % of the scores of one order of magnitude beyond two standard errors, 3 leaves less than 5 % in each.
+const UNSEEN_AFTER_STEP: f64 = 3.0;
 
 /// Adds `weight` times the fingerprint of `source`. Returns how many entries it has. Cost: a few nanoseconds an entry.
 ///
@@ -68,15 +68,16 @@ pub(super) fn add(index: &Index, source: NodeId, weight: f64, space: &mut Worksp
     if !(whole && inside) {
         return Err(index.damaged(source));
     }
-    space.random_score += unit * all_random as f64;
-    space.random_variance += packet * all_random as f64;
+    space.drawn.mass += weight;
+    space.drawn.score += unit * all_random as f64;
+    space.drawn.variance += packet * all_random as f64;
     Ok(fingerprint.entries)
 }
 
 /// The out-edges of everything in the tally: the cost of [`step`].
 pub(super) fn step_cost(pusher: Pusher<'_>, space: &Workspace) -> u64 {
     let visited = space.nodes().filter(|&node| space.tally[node as usize].score != 0.0);
-    visited.map(|node| pusher.graph.degree(node)).sum()
+    visited.map(|node| pusher.cost(node)).sum()
 }
 
 /// Replaces the tally *T* by `(1 - a) T P`: the first term of the step, `a r`, is the caller's. Cost: a few nanoseconds
@@ -90,7 +91,7 @@ pub(super) fn step(pusher: Pusher<'_>, space: &mut Workspace) -> Result<()> {
     for position in 0..space.width() {
         let node = space.node(position);
         let Tally { score, variance } = space.tally[node as usize];
-        if score == 0.0 || pusher.graph.degree(node) == 0 {
+        if score == 0.0 || pusher.is_dangling(node) {
             continue;
         }
         let pay = |stepped: &mut Tally, share: f64| {
@@ -112,7 +113,8 @@ pub(super) fn step(pusher: Pusher<'_>, space: &mut Workspace) -> Result<()> {
         }
     }
     std::mem::swap(&mut space.tally, &mut space.stepped);
-    space.has_stepped = true;
+    let variance = space.nodes().map(|node| space.tally[node as usize].variance).sum();
+    space.drawn.stepped_variance = Some(variance);
     Ok(())
 }
 
@@ -123,32 +125,37 @@ pub(super) fn step(pusher: Pusher<'_>, space: &mut Workspace) -> Result<()> {
 /// fingerprint.
 ///
 /// *Walks that pass by again.* After [`step`] a packet pays *v* from every in-neighbour it visits. Where it paid once, it
-/// pays again what a walk from there pays, about `q(v) / a` visits: twice the product goes to the variance.
+/// pays again what a walk from there pays, about as much as walks from all sources do in the mean: twice the product goes
+/// to the variance.
 ///
 /// *Few packets.* Where few packets arrived, their number is a poor estimate of its own variance: one more of their mean
 /// size is added. Nor does a node's own tally know of packets that might have come by other ways: a packet of the mean
-/// size of all is added, after [`step`] a part of one. So a node that no packet met has a standard error too.
+/// size of all is added, after [`step`] a few of the smaller ones it made. So a node that no packet met has a standard
+/// error too.
 ///
 /// # Errors
 /// When the node's fingerprint is damaged.
 pub(super) fn variance(index: &Index, node: NodeId, space: &Workspace) -> Result<f64> {
-    if space.random_variance == 0.0 {
+    let Drawn { mass, score: drawn_score, variance: drawn_variance, stepped_variance } = space.drawn;
+    if drawn_variance == 0.0 {
         return Ok(0.0);
     }
     let restart_prob = index.plan().restart_prob;
-    let mean_packet = space.random_variance / space.random_score;
-    let unseen = mean_packet * if space.has_stepped { UNSEEN_AFTER_STEP } else { 1.0 };
+    let mean_packet = drawn_variance / drawn_score;
     let Tally { score, variance } = space.tally[node as usize];
+    let (again, unseen) = match stepped_variance {
+        None => (0.0, mean_packet),
+        Some(stepped_variance) => {
+            let later_visits = score / (restart_prob * mass);
+            let again = 2.0 * (1.0 - restart_prob) * mean_packet * score * later_visits;
+            (again, UNSEEN_AFTER_STEP * stepped_variance / ((1.0 - restart_prob) * drawn_score))
+        }
+    };
     if variance == 0.0 {
         return Ok(unseen * unseen);
     }
     let packet = variance / score;
     let clumped = (variance + packet * packet) * (2.0 * returns(index, node)? - 1.0);
-    let again = if space.has_stepped {
-        2.0 * (1.0 - restart_prob) * mean_packet * score * space.core(node) / restart_prob
-    } else {
-        0.0
-    };
     Ok(clumped + again + unseen * unseen)
 }
 

@@ -18,6 +18,19 @@ pub(super) struct Tally {
     pub(super) variance: f64,
 }
 
+/// What the fingerprints in a tally have in sum.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Drawn {
+    /// The mass of the seeds that they stand for.
+    pub(super) mass: f64,
+    /// The part of their scores that is random.
+    pub(super) score: f64,
+    /// Their variances.
+    pub(super) variance: f64,
+    /// The variances after the last step was made exactly; `None` when it was not.
+    pub(super) stepped_variance: Option<f64>,
+}
+
 /// Residual, answer and tally of every node. All zero between questions.
 #[derive(Debug)]
 pub(super) struct Workspace {
@@ -29,12 +42,8 @@ pub(super) struct Workspace {
     pub(super) tally: Vec<Tally>,
     /// The tally one step further: see [`super::tally::step`].
     pub(super) stepped: Vec<Tally>,
-    /// The part of the tally's scores that is random, summed over all nodes.
-    pub(super) random_score: f64,
-    /// The tally's variances, summed over all nodes.
-    pub(super) random_variance: f64,
-    /// True when the tally's last step was made exactly.
-    pub(super) has_stepped: bool,
+    /// Sums over the tally.
+    pub(super) drawn: Drawn,
     /// Mass that was pushed at dangling nodes and would have gone on.
     pub(super) ended: f64,
     /// The sum of `residual`.
@@ -52,9 +61,7 @@ impl Workspace {
             answer: vec![0.0; nodes],
             tally: vec![Tally::default(); nodes],
             stepped: vec![Tally::default(); nodes],
-            random_score: 0.0,
-            random_variance: 0.0,
-            has_stepped: false,
+            drawn: Drawn::default(),
             ended: 0.0,
             left: 0.0,
             marks: vec![0; nodes],
@@ -82,8 +89,9 @@ impl Workspace {
             }
         }
         self.touched.clear();
-        (self.wide, self.has_stepped) = (false, false);
-        (self.random_score, self.random_variance, self.ended, self.left) = (0.0, 0.0, 0.0, 0.0);
+        self.wide = false;
+        self.drawn = Drawn::default();
+        (self.ended, self.left) = (0.0, 0.0);
     }
 
     /// Puts the seeds into the residual. Expects a clear workspace and seeds of this graph.
@@ -168,7 +176,10 @@ impl Workspace {
 
 /// The node at a place of a slice that has one entry a node.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "a graph has at most ids::MAX_NODES nodes: checked by Answerer::new")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a graph has at most ids::MAX_NODES nodes: checked by Answerer::new"
+)]
 pub(super) fn node_at(place: usize) -> NodeId {
     place as NodeId
 }

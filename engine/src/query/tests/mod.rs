@@ -1,0 +1,11 @@
+//! The ladder: a dense solve (`oracle`) checks `exact`, `exact` checks walks (`walks`: naive ones, an index written by
+//! hand).
+
+mod damage;
+mod decomposition;
+mod estimates;
+mod exactness;
+mod oracle;
+mod policies;
+mod ties;
+mod world;
