@@ -20,11 +20,11 @@
 //!
 //! ```text
 //! while any group is left:
-//!   for each group (u, x, c):                                    fetch row bounds (asked for when the group was made)
-//!     for each point:  landing (u, slot of the row, units)       ask for the slot's cache line
-//!   for each landing:  read the target, ask for its cell
-//!   for each arrival (u, v, units):  cell(u, v).visits += units, cell(u, v).arriving += units
-//!   groups = cells with something arriving                       ask for their row bounds
+//!   for each group (u, x, c):                        row bounds were asked for when the group was made
+//!     for each point: landing (u, slot, units)       ask for the slot's cache line
+//!     for each landing made AHEAD landings ago:      its slot has come by now
+//!       v = target;  cell(u, v).visits += units;  cell(u, v).arriving += units
+//!   groups = cells with something arriving           ask for their row bounds
 //! ```
 //!
 //! Walks that meet on a node merge into one group, so a row is read once for all of them. Units of several sources
@@ -122,11 +122,9 @@ struct Landing {
     units: u32,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Arrival {
-    key: u64,
-    units: u32,
-}
+/// How many landings are under way between asking for a slot and reading it: more than the processor can fetch at a
+/// time, so that it always fetches, and counting what landed takes place meanwhile.
+const AHEAD: usize = 64;
 
 /// The kernel's memory, reused from call to call.
 #[derive(Debug, Default)]
@@ -136,7 +134,6 @@ pub struct Kernel {
     reached: Vec<u32>,
     groups: Vec<Group>,
     landings: Vec<Landing>,
-    arrivals: Vec<Arrival>,
     streams: Vec<SourceStream>,
     numbers: Vec<u64>,
     node_bits: u32,
@@ -159,9 +156,8 @@ impl Kernel {
     pub fn walk(&mut self, graph: Walkable<'_>, plan: &Plan, sources: &[NodeId], visited: &mut Vec<Visited>) {
         self.start(graph, plan, sources);
         while !self.groups.is_empty() {
-            self.leave(graph, 1.0 - plan.restart_prob);
-            self.resolve(graph);
-            self.arrive(graph);
+            self.step(graph, 1.0 - plan.restart_prob);
+            self.gather(graph);
         }
         for &at in &self.used {
             let cell = std::mem::take(&mut self.cells[at as usize]);
@@ -196,88 +192,78 @@ impl Kernel {
             + (self.used.capacity() + self.reached.capacity()) * size_of::<u32>()
             + self.groups.capacity() * size_of::<Group>()
             + self.landings.capacity() * size_of::<Landing>()
-            + self.arrivals.capacity() * size_of::<Arrival>()
     }
 
     fn start(&mut self, graph: Walkable<'_>, plan: &Plan, sources: &[NodeId]) {
         self.node_bits = usize::BITS - graph.nodes().leading_zeros();
         self.streams.clear();
         self.streams.extend(sources.iter().map(|&source| SourceStream::new(plan.rng_key, source)));
-        self.arrivals.clear();
+        self.reached.clear();
         for (lane, &source) in sources.iter().enumerate() {
             let units = plan.walks_of(graph.degree(source)) * UNITS_PER_WALK;
-            self.arrivals.push(Arrival { key: (lane as u64) << self.node_bits | u64::from(source), units });
+            self.arrive((lane as u64) << self.node_bits | u64::from(source), units);
         }
-        self.arrive(graph);
+        self.gather(graph);
     }
 
-    /// Every group spreads its survivors over its row.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "points lie inside the row")]
-    fn leave(&mut self, graph: Walkable<'_>, survival: f64) {
+    /// Every group spreads its survivors over its row, and what it sends is counted where it lands.
+    fn step(&mut self, graph: Walkable<'_>, survival: f64) {
         self.landings.clear();
         self.numbers.clear();
         self.numbers.extend(self.streams.iter_mut().map(SourceStream::next_step));
-        for &Group { lane, node, units } in &self.groups {
-            let (start, end) = (graph.offsets[node as usize], graph.offsets[node as usize + 1]);
-            let (first, degree) = (start as usize, (end - start) as f64);
-            let point = at_node(self.numbers[lane as usize], node);
-            let survivors = f64::from(units) * survival;
-            if start == end || survivors <= 0.0 {
-                continue;
-            }
-            if degree * f64::from(UNITS_PER_PACKET) <= survivors {
-                spread(&mut self.landings, graph, lane, first, degree as usize, point, survivors);
-                continue;
-            }
-            let packets = survivors * (1.0 / f64::from(UNITS_PER_PACKET));
-            let (mut place, spacing) = (point / packets * degree, degree / packets);
-            while place < degree {
-                let position = place as usize;
-                let slot = first + position;
-                graph.prefetch_slot(slot);
-                let part = place - position as f64;
-                self.landings.push(Landing { slot, lane, part, units: UNITS_PER_PACKET });
-                place += spacing;
+        let groups = std::mem::take(&mut self.groups);
+        let mut landed = 0;
+        for group in &groups {
+            let point = at_node(self.numbers[group.lane as usize], group.node);
+            leave(&mut self.landings, graph, *group, point, survival);
+            while landed + AHEAD < self.landings.len() {
+                self.land(graph, landed);
+                landed += 1;
             }
         }
-    }
-
-    /// Reads the targets of all landings.
-    fn resolve(&mut self, graph: Walkable<'_>) {
-        self.arrivals.clear();
-        self.steps += self.landings.len() as u64;
-        self.reserve(self.landings.len());
-        for &Landing { slot, lane, part, units } in &self.landings {
-            let key = u64::from(lane) << self.node_bits | u64::from(graph.target(slot, part));
-            prefetch(&self.cells, home(&self.cells, key));
-            self.arrivals.push(Arrival { key, units });
+        while landed < self.landings.len() {
+            self.land(graph, landed);
+            landed += 1;
         }
+        self.steps += landed as u64;
+        self.groups = groups;
     }
 
-    /// Counts all arrivals; what stands on one node becomes one group.
-    fn arrive(&mut self, graph: Walkable<'_>) {
-        self.reserve(self.arrivals.len());
-        self.reached.clear();
+    #[inline]
+    fn land(&mut self, graph: Walkable<'_>, at: usize) {
+        let Landing { slot, part, lane, units } = self.landings[at];
+        self.arrive(u64::from(lane) << self.node_bits | u64::from(graph.target(slot, part)), units);
+    }
+
+    /// Counts units that arrive at a (lane, node).
+    #[inline]
+    fn arrive(&mut self, key: u64, units: u32) {
+        if self.cells.len() <= self.used.len() * 2 {
+            self.grow();
+        }
         let mask = self.cells.len() - 1;
-        for &Arrival { key, units } in &self.arrivals {
-            let mut at = home(&self.cells, key);
-            while self.cells[at].visits != 0 && self.cells[at].key != key {
-                at = (at + 1) & mask;
-            }
-            let cell = &mut self.cells[at];
-            let place = u32::try_from(at).expect("the table has fewer than 2^32 cells");
-            if cell.visits == 0 {
-                cell.key = key;
-                self.used.push(place);
-            }
-            if cell.arriving == 0 {
-                self.reached.push(place);
-            }
-            cell.visits = cell.visits.saturating_add(units);
-            cell.arriving = cell.arriving.saturating_add(units);
+        let mut at = home(&self.cells, key);
+        while self.cells[at].visits != 0 && self.cells[at].key != key {
+            at = (at + 1) & mask;
         }
+        let cell = &mut self.cells[at];
+        #[expect(clippy::cast_possible_truncation, reason = "the table has fewer than 2^32 cells: see `grow`")]
+        let place = at as u32;
+        if cell.visits == 0 {
+            cell.key = key;
+            self.used.push(place);
+        }
+        if cell.arriving == 0 {
+            self.reached.push(place);
+        }
+        cell.visits = cell.visits.saturating_add(units);
+        cell.arriving = cell.arriving.saturating_add(units);
+    }
+
+    /// What arrived on one node becomes one group.
+    fn gather(&mut self, graph: Walkable<'_>) {
         self.groups.clear();
-        for &at in &self.reached {
+        for at in self.reached.drain(..) {
             let cell = &mut self.cells[at as usize];
             #[expect(clippy::cast_possible_truncation, reason = "the two parts of the key")]
             let (lane, node) = ((cell.key >> self.node_bits) as u32, (cell.key & !(u64::MAX << self.node_bits)) as u32);
@@ -286,22 +272,50 @@ impl Kernel {
         }
     }
 
-    /// Makes room for `more` new cells, so that at most half of the table is ever in use.
-    fn reserve(&mut self, more: usize) {
-        let needed = ((self.used.len() + more) * 2).next_power_of_two().max(1 << 10);
-        if needed <= self.cells.len() {
-            return;
-        }
-        let old = std::mem::replace(&mut self.cells, vec![Cell::default(); needed]);
-        for at in &mut self.used {
+    /// Doubles the table; at most half of it is ever in use.
+    #[cold]
+    fn grow(&mut self) {
+        let size = (self.cells.len() * 2).max(1 << 12);
+        assert!(size as u64 <= 1 << 32, "a few sources visit fewer than 2^31 nodes");
+        let old = std::mem::replace(&mut self.cells, vec![Cell::default(); size]);
+        let cells = &mut self.cells;
+        let mut moved = |at: &u32| {
             let cell = old[*at as usize];
-            let mut new = home(&self.cells, cell.key);
-            while self.cells[new].visits != 0 {
-                new = (new + 1) & (needed - 1);
+            let mut new = home(cells, cell.key);
+            while cells[new].visits != 0 && cells[new].key != cell.key {
+                new = (new + 1) & (size - 1);
             }
-            self.cells[new] = cell;
-            *at = u32::try_from(new).expect("the table has fewer than 2^32 cells");
-        }
+            cells[new] = cell;
+            u32::try_from(new).expect("the size was checked")
+        };
+        // A cell that was reached is in use, too: the second pass finds it where the first has put it.
+        self.used.iter_mut().for_each(|at| *at = moved(at));
+        self.reached.iter_mut().for_each(|at| *at = moved(at));
+    }
+}
+
+/// One group spreads its survivors over its row, `point` being its number at this step.
+#[inline]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "points lie inside the row")]
+fn leave(landings: &mut Vec<Landing>, graph: Walkable<'_>, group: Group, point: f64, survival: f64) {
+    let Group { lane, node, units } = group;
+    let (start, end) = (graph.offsets[node as usize], graph.offsets[node as usize + 1]);
+    let (first, degree) = (start as usize, (end - start) as f64);
+    let survivors = f64::from(units) * survival;
+    if start == end || survivors <= 0.0 {
+        return;
+    }
+    if degree * f64::from(UNITS_PER_PACKET) <= survivors {
+        return spread(landings, graph, lane, first, degree as usize, point, survivors);
+    }
+    let packets = survivors * (1.0 / f64::from(UNITS_PER_PACKET));
+    let (mut place, spacing) = (point / packets * degree, degree / packets);
+    while place < degree {
+        let position = place as usize;
+        let (slot, part) = (first + position, place - position as f64);
+        graph.prefetch_slot(slot);
+        landings.push(Landing { slot, part, lane, units: UNITS_PER_PACKET });
+        place += spacing;
     }
 }
 
@@ -434,7 +448,7 @@ mod tests {
         let walkable = Walkable::new(&rows);
         let mut kernel = Kernel::default();
         kernel.start(walkable, &plan, &[3]);
-        kernel.leave(walkable, 0.5);
+        kernel.step(walkable, 0.5);
         let sent: u32 = kernel.landings.iter().map(|landing| landing.units).sum();
         assert!(sent.abs_diff(4_000) <= 1, "{sent}");
     }
