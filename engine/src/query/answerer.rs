@@ -208,7 +208,7 @@ impl<'a> Answerer<'a> {
                 if !(0.0 < sum && sum.is_finite()) {
                     return Err(Error::damaged(self.graph.path(), format!("scores sum to {sum}")));
                 }
-                Scaling::restart(sum, residual)
+                Scaling::restart(sum, space.drawn.sum_variance, residual)
             }
             (Dangling::Uniform, Some(uniform)) => {
                 let (tallied, variance) = dangling::tallied_end(self.graph, self.restart_prob, space);
@@ -236,7 +236,7 @@ impl<'a> Answerer<'a> {
         let best = ranking::best(self.labels, candidates, question.top, tie)?;
         let mut results = Vec::with_capacity(best.len());
         for (place, Candidate { node, score }) in best.into_iter().enumerate() {
-            let std_error = scaling.std_error(graph, node, self.variance(node)?);
+            let std_error = scaling.std_error(graph, node, space.core(node), self.variance(node)?);
             results.push(Ranked { node, id: self.labels.id(node)?, score, std_error, rank: place + 1 });
         }
         Ok(Answer {
@@ -256,7 +256,7 @@ impl<'a> Answerer<'a> {
         let nodes = graph.nodes();
         let mut std_errors = vec![0.0; nodes];
         for (at, std_error) in std_errors.iter_mut().enumerate() {
-            *std_error = scaling.std_error(graph, node_at(at), self.variance(node_at(at))?);
+            *std_error = scaling.std_error(graph, node_at(at), space.core(node_at(at)), self.variance(node_at(at))?);
         }
         let scores = (0..nodes).map(node_at).map(|node| scaling.score(graph, node, space.core(node))).collect();
         let (method, dangling) = (core.method, question.dangling);

@@ -34,6 +34,8 @@ pub(super) struct UniformCore {
 pub(super) struct Scaling<'u> {
     /// Factor of `q`.
     scale: f64,
+    /// The variance of `scale`, relative to its square.
+    scale_variance: f64,
     /// Factor of `q` at dangling nodes.
     at_dangling: f64,
     /// `k`, the variance of `k`, and `g`.
@@ -43,21 +45,22 @@ pub(super) struct Scaling<'u> {
 }
 
 impl<'u> Scaling<'u> {
-    /// `q / sum`.
-    pub(super) fn restart(sum: f64, residual: f64) -> Scaling<'u> {
+    /// `q / sum`; `variance` is that of the sum.
+    pub(super) fn restart(sum: f64, variance: f64, residual: f64) -> Scaling<'u> {
         let scale = 1.0 / sum;
-        Scaling { scale, at_dangling: scale, uniform: None, error_bound: 2.0 * residual * scale }
+        let scale_variance = variance * scale * scale;
+        Scaling { scale, scale_variance, at_dangling: scale, uniform: None, error_bound: 2.0 * residual * scale }
     }
 
     /// `q`.
     pub(super) fn drop(residual: f64) -> Scaling<'u> {
-        Scaling { scale: 1.0, at_dangling: 1.0, uniform: None, error_bound: residual }
+        Scaling { scale: 1.0, scale_variance: 0.0, at_dangling: 1.0, uniform: None, error_bound: residual }
     }
 
     /// `q`, divided by `restart_prob` at dangling nodes.
     pub(super) fn self_loop(restart_prob: f64, residual: f64) -> Scaling<'u> {
         let at_dangling = 1.0 / restart_prob;
-        Scaling { scale: 1.0, at_dangling, uniform: None, error_bound: residual * at_dangling }
+        Scaling { scale: 1.0, scale_variance: 0.0, at_dangling, uniform: None, error_bound: residual * at_dangling }
     }
 
     /// `q + k g`. `ended` is `c * q(D)`, `variance` its variance.
@@ -65,7 +68,7 @@ impl<'u> Scaling<'u> {
         let again = 1.0 - g.ended;
         let uniform = Some((ended / again, variance / (again * again), g.core.as_slice()));
         let error_bound = residual + (ended + residual) * g.residual / again;
-        Scaling { scale: 1.0, at_dangling: 1.0, uniform, error_bound }
+        Scaling { scale: 1.0, scale_variance: 0.0, at_dangling: 1.0, uniform, error_bound }
     }
 
     /// True when every node has a score, whether the core reached it or not.
@@ -85,9 +88,13 @@ impl<'u> Scaling<'u> {
         core * self.factor(graph, node) + added
     }
 
-    /// The standard error of a node's score from the variance of its core.
-    pub(super) fn std_error(self, graph: &Graph, node: NodeId, variance: f64) -> f64 {
+    /// The standard error of a node's score from its core and the core's variance.
+    ///
+    /// Under `restart` the core and the sum err in one direction, since the core is a part of the sum; taking them as
+    /// independent errs on the safe side.
+    pub(super) fn std_error(self, graph: &Graph, node: NodeId, core: f64, variance: f64) -> f64 {
         let factor = self.factor(graph, node);
+        let variance = variance + core * core * self.scale_variance;
         let added = self.uniform.map_or(0.0, |(_, variance, g)| variance * g[node as usize] * g[node as usize]);
         (variance * factor * factor + added).sqrt()
     }

@@ -15,13 +15,13 @@
 //! ```
 //!
 //! **Stopping rule.** `q - answer = sum over v of residual(v) * q_v`, every `q_v` is non-negative and sums to at most 1, so
-//! that `answer <= q` everywhere and the L1 error is at most `left`. All numbers are sums of non-negative terms, which
-//! keeps rounding to a few units in the last place of each score, times the square root of the number of rounds at the
-//! worst that was seen.
+//! that `answer <= q` everywhere and the L1 error is at most `left`. Rounding comes on top: all numbers are sums of
+//! non-negative terms, nothing cancels, and at a target of 1e-14 the L1 distance from a dense solve stays below 1e-13 for
+//! restart probabilities from 0.01 to 1. (Test: `query::tests::exactness`.)
 //!
 //! **It ends.** Nodes below the threshold hold at most `IDLE * left` together (`IDLE * target` in the local phase). The
 //! others are pushed, and lose `a` of their mass each; so every pass shrinks what is left by the factor
-//! `1 - a * (1 - IDLE)` at least, and [`rounds`] passes suffice. In practice about a third of them do.
+//! `1 - a * (1 - IDLE)` at least, and [`rounds`] passes suffice. In practice about a quarter of them do.
 
 use super::push::{self, MOST_ROUNDS, Pushed, Pusher, Stop};
 use super::workspace::Workspace;

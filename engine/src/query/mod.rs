@@ -12,8 +12,8 @@
 //!
 //! | method | `q` | error | cost |
 //! |---|---|---|---|
-//! | `exact` | pushed until next to nothing is left | L1 at most `residual` | about `ln(1 / residual) / restart_prob / 3` passes over the edges |
-//! | `combine` | pushed down to a threshold, then fingerprints | a standard error per score, and what was left out | edges pushed, plus stored visits read |
+//! | `exact` | pushed until next to nothing is left | L1 at most `residual` | about `ln(1 / residual) / (2 restart_prob)` passes over the edges |
+//! | `combine` | pushed down to a threshold, then fingerprints, the last step exact | a standard error per score, and what was left out | edges pushed, stored visits read, and out-edges of what they visited |
 //! | `lookup` | the seeds' fingerprints | a standard error per score | stored visits read |
 //!
 //! From `q` follow the scores under every [`Dangling`] policy, from the same index.

@@ -232,11 +232,18 @@ impl<'g> Pusher<'g> {
     /// When they are not: the graph's weights are damaged.
     pub(super) fn check_balance(self, space: &Workspace) -> Result<()> {
         let answered: f64 = space.nodes().map(|node| space.answer[node as usize]).sum();
-        let total = answered + space.ended + space.left;
-        if (total - 1.0).abs() <= BALANCE {
+        self.check_sum(answered + space.ended + space.left, 1.0)
+    }
+
+    /// Checks that as much mass arrived as was sent.
+    ///
+    /// # Errors
+    /// When it did not, or is no number: the graph's weights are damaged.
+    pub(super) fn check_sum(self, arrived: f64, sent: f64) -> Result<()> {
+        if (arrived - sent).abs() <= BALANCE {
             return Ok(());
         }
-        let what = format!("the weights of some row do not add up to the row's sum: mass 1 became {total}");
+        let what = format!("the weights of some row do not add up to the row's sum: mass {sent} became {arrived}");
         Err(Error::damaged(self.graph.path(), what))
     }
 }

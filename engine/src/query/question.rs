@@ -27,9 +27,18 @@ pub struct Question {
 
 /// When `combine` stops pushing and which residuals it may leave out.
 ///
-/// Lower `threshold`: more pushing, fewer walks' worth of noise. With walks in proportion to out-degree, the variance
-/// of a score *q(v)* is at most about `threshold` x `restart_prob` x *q(v)*, as if `1 / threshold` walks had been sent
-/// from the seeds; the L1 error falls with the square root of `threshold`.
+/// Lower `threshold`: more pushing, fewer walks' worth of noise. With at least one walk an out-edge, the variance of a
+/// score *q(v)* is at most about `threshold` x `restart_prob` x *q(v)*, as if `1 / threshold` walks had been sent from the
+/// seeds; the L1 error falls with the square root of `threshold`, the time grows a little faster. Measured on
+/// soc-Epinions1 (restart 0.15, walks max(16, out-degree), 50 random seeds with out-edges, each timed as the best of three
+/// runs, one thread of a shared machine; the default was chosen on these seeds):
+///
+/// | threshold | median ms | mean L1 error, `drop` | `restart` |
+/// |---|---|---|---|
+/// | 1e-3 | 1.7 | 0.077 | 0.089 |
+/// | 2.5e-4 (default) | 2.5 | 0.025 | 0.029 |
+/// | 1e-4 | 3.8 | 0.017 | 0.019 |
+/// | 1e-5 | 10.4 | 0.006 | 0.007 |
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PushBound {
     /// A node is pushed while its residual is above `threshold` x max(1, out-degree). Above 0.
@@ -42,7 +51,7 @@ pub struct PushBound {
 }
 
 impl Default for PushBound {
-    /// Balanced on graphs like soc-Epinions1.
+    /// On graphs like soc-Epinions1 as much time goes to fingerprints as to the exact last step; nothing is left out.
     fn default() -> Self {
         PushBound { threshold: 2.5e-4, work: 50_000_000, drop: 0.0 }
     }

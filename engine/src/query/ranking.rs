@@ -35,10 +35,9 @@ pub(super) fn best(
     let mut bar = 0.0;
     let mut room = top.saturating_mul(2).max(1024);
     for candidate in candidates {
-        if candidate.score <= 0.0 || candidate.score < bar {
-            continue;
+        if 0.0 < candidate.score && bar <= candidate.score {
+            kept.push(candidate);
         }
-        kept.push(candidate);
         if room <= kept.len() {
             let (_, last, _) = kept.select_nth_unstable_by(top - 1, falling);
             bar = last.score * (1.0 - tie);

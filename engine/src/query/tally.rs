@@ -69,6 +69,12 @@ pub(super) fn add(index: &Index, source: NodeId, weight: f64, space: &mut Worksp
         return Err(index.damaged(source));
     }
     space.drawn.mass += weight;
+    // The number of visits that a packet makes is geometric, or less spread where walks end at dangling nodes: with a
+    // mean of m, its variance is at most about m (m - 1).
+    let later_visits = all_random as f64 / f64::from(certain);
+    let packets = f64::from(certain) / f64::from(UNITS_PER_PACKET);
+    let paid = weight * index.plan().restart_prob;
+    space.drawn.sum_variance += paid * paid * (1.0 + later_visits) * later_visits / packets;
     space.drawn.score += unit * all_random as f64;
     space.drawn.variance += packet * all_random as f64;
     Ok(fingerprint.entries)
@@ -87,6 +93,7 @@ pub(super) fn step_cost(pusher: Pusher<'_>, space: &Workspace) -> u64 {
 /// When the graph is damaged.
 pub(super) fn step(pusher: Pusher<'_>, space: &mut Workspace) -> Result<()> {
     let onward = 1.0 - pusher.restart_prob;
+    let mut sent = 0.0;
     // Nodes that are touched on the way have nothing in the old tally.
     for position in 0..space.width() {
         let node = space.node(position);
@@ -94,6 +101,7 @@ pub(super) fn step(pusher: Pusher<'_>, space: &mut Workspace) -> Result<()> {
         if score == 0.0 || pusher.is_dangling(node) {
             continue;
         }
+        sent += onward * score;
         let pay = |stepped: &mut Tally, share: f64| {
             stepped.score += share * score;
             stepped.variance += share * share * variance;
@@ -113,9 +121,15 @@ pub(super) fn step(pusher: Pusher<'_>, space: &mut Workspace) -> Result<()> {
         }
     }
     std::mem::swap(&mut space.tally, &mut space.stepped);
-    let variance = space.nodes().map(|node| space.tally[node as usize].variance).sum();
+    let (mut arrived, mut variance, mut sound) = (0.0, 0.0, true);
+    for node in space.nodes() {
+        let tally = space.tally[node as usize];
+        arrived += tally.score;
+        variance += tally.variance;
+        sound &= 0.0 <= tally.score;
+    }
     space.drawn.stepped_variance = Some(variance);
-    Ok(())
+    pusher.check_sum(if sound { arrived } else { f64::NAN }, sent)
 }
 
 /// The variance of a node's tally: the plain sum, with corrections for what the sum does not see.
@@ -125,37 +139,39 @@ pub(super) fn step(pusher: Pusher<'_>, space: &mut Workspace) -> Result<()> {
 /// fingerprint.
 ///
 /// *Walks that pass by again.* After [`step`] a packet pays *v* from every in-neighbour it visits. Where it paid once, it
-/// pays again what a walk from there pays, about as much as walks from all sources do in the mean: twice the product goes
-/// to the variance.
+/// pays again what a walk from there pays: about what walks from all sources do in the mean, and `g - 1` visits if *v* lies
+/// in a corner that walks keep coming back to. Twice the product goes to the variance.
 ///
 /// *Few packets.* Where few packets arrived, their number is a poor estimate of its own variance: one more of their mean
 /// size is added. Nor does a node's own tally know of packets that might have come by other ways: a packet of the mean
-/// size of all is added, after [`step`] a few of the smaller ones it made. So a node that no packet met has a standard
+/// size of all is added, or after [`step`] a few of the smaller ones it made. So a node that no packet met has a standard
 /// error too.
 ///
 /// # Errors
 /// When the node's fingerprint is damaged.
 pub(super) fn variance(index: &Index, node: NodeId, space: &Workspace) -> Result<f64> {
-    let Drawn { mass, score: drawn_score, variance: drawn_variance, stepped_variance } = space.drawn;
+    let Drawn { mass, score: drawn_score, variance: drawn_variance, stepped_variance, .. } = space.drawn;
     if drawn_variance == 0.0 {
         return Ok(0.0);
     }
     let restart_prob = index.plan().restart_prob;
     let mean_packet = drawn_variance / drawn_score;
-    let Tally { score, variance } = space.tally[node as usize];
-    let (again, unseen) = match stepped_variance {
-        None => (0.0, mean_packet),
-        Some(stepped_variance) => {
-            let later_visits = score / (restart_prob * mass);
-            let again = 2.0 * (1.0 - restart_prob) * mean_packet * score * later_visits;
-            (again, UNSEEN_AFTER_STEP * stepped_variance / ((1.0 - restart_prob) * drawn_score))
-        }
+    let unseen = match stepped_variance {
+        None => mean_packet,
+        Some(stepped) => mean_packet.min(UNSEEN_AFTER_STEP * stepped / ((1.0 - restart_prob) * drawn_score)),
     };
+    let Tally { score, variance } = space.tally[node as usize];
     if variance == 0.0 {
         return Ok(unseen * unseen);
     }
-    let packet = variance / score;
-    let clumped = (variance + packet * packet) * (2.0 * returns(index, node)? - 1.0);
+    let (packet, later_own_visits) = (variance / score, returns(index, node)? - 1.0);
+    let clumped = (variance + packet * packet) * (1.0 + 2.0 * later_own_visits);
+    let again = if stepped_variance.is_some() {
+        let later_visits = later_own_visits + score / (restart_prob * mass);
+        2.0 * (1.0 - restart_prob) * mean_packet * score * later_visits
+    } else {
+        0.0
+    };
     Ok(clumped + again + unseen * unseen)
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Drawn {
     pub(super) score: f64,
     /// Their variances.
     pub(super) variance: f64,
+    /// The variance of the sum of all scores, deterministic ones included: walks differ in length.
+    pub(super) sum_variance: f64,
     /// The variances after the last step was made exactly; `None` when it was not.
     pub(super) stepped_variance: Option<f64>,
 }

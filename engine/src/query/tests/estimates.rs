@@ -5,7 +5,7 @@ use super::world::{Edges, Random, World, random_edges};
 use crate::error::Error;
 use crate::fingerprint::Visits;
 use crate::plan::{Plan, UNITS_PER_WALK};
-use crate::query::{Answerer, Dangling, Method, Question, Seeds, Status};
+use crate::query::{Answerer, Dangling, Method, Question, Scores, Seeds, Status};
 
 fn question(method: Method, threshold: f64) -> Question {
     let seeds = Seeds::from_weights(12, vec![(0, 3.0), (5, 1.0)]).unwrap();
@@ -30,33 +30,32 @@ fn graph() -> (Edges, World, Vec<f64>) {
 fn lookup_and_combine_are_unbiased() {
     const KEYS: u32 = 300;
     let (_, world, truth) = graph();
-    for (method, threshold) in [(Method::Lookup, 1.0), (Method::Combine, 10.0), (Method::Combine, 0.02)] {
-        let mut sums = vec![(0.0, 0.0); 12];
-        for key in 0..KEYS {
-            let plan = Plan { walks: 3, rng_key: u64::from(key) << 8, ..Plan::default() };
-            let index = world.index(&plan);
-            let scores = world.answerer(Some(&index), 0.15).scores(&question(method, threshold)).unwrap();
+    let cases = [(Method::Lookup, 1.0), (Method::Combine, 10.0), (Method::Combine, 0.02)];
+    let mut sums = [[(0.0, 0.0); 12]; 3];
+    for key in 0..KEYS {
+        let index = world.index(&Plan { walks: 3, rng_key: u64::from(key) << 8, ..Plan::default() });
+        let mut answerer = world.answerer(Some(&index), 0.15);
+        for ((method, threshold), sums) in cases.into_iter().zip(&mut sums) {
+            let scores = answerer.scores(&question(method, threshold)).unwrap();
             assert_eq!(scores.mass_accounted, 1.0);
             for (sum, score) in sums.iter_mut().zip(&scores.scores) {
                 *sum = (sum.0 + score, sum.1 + score * score);
             }
         }
+    }
+    let (keys, packet) = (f64::from(KEYS), 0.15 / 3.0);
+    for (case, sums) in cases.iter().zip(&sums) {
         for (node, (&(sum, squares), truth)) in sums.iter().zip(&truth).enumerate() {
-            let keys = f64::from(KEYS);
             let mean = sum / keys;
-            let packet = 0.15 / 3.0;
             let error = ((squares / keys - mean * mean).max(packet * truth) / keys).sqrt();
-            assert!(
-                (mean - truth).abs() <= 5.0 * error + 1e-12,
-                "{method} {threshold}, node {node}: {mean} {truth} {error}"
-            );
+            assert!((mean - truth).abs() <= 5.0 * error + 1e-12, "{case:?}, node {node}: {mean} {truth} {error}");
         }
     }
 }
 
 /// Packets that know nothing of each other are the worst case of the formula. Ninety-five in a hundred scores, over
 /// sparse, dense, weighted and clumping graphs, lie within two standard errors, and the answer is not so sure of itself
-/// only by claiming nothing: at the best-known nodes the mean squared error is at least a tenth of the variance stated.
+/// only by claiming nothing: standard errors are at most five times the root mean square of the errors, at nodes of high score.
 #[test]
 fn exact_scores_lie_within_two_standard_errors() {
     let mut random = Random(6);
@@ -71,35 +70,77 @@ fn exact_scores_lie_within_two_standard_errors() {
     ];
     for (place, edges) in graphs.iter().enumerate() {
         let world = World::new(60, edges);
-        for (method, threshold) in [(Method::Lookup, 1.0), (Method::Combine, 0.05), (Method::Combine, 0.003)] {
-            for dangling in [Dangling::Drop, Dangling::Restart, Dangling::SelfLoop, Dangling::Uniform] {
-                let (mut within, mut all, mut squares, mut variances) = (0, 0, 0.0, 0.0);
-                for key in 0..20 {
-                    let index = world.index(&Plan { rng_key: key << 20, ..Plan::default() });
-                    let mut answerer = world.answerer(Some(&index), 0.15);
-                    let mut question = Question { method, dangling, ..Question::new(Seeds::single(random.below(40))) };
-                    question.push.threshold = threshold;
-                    let got = answerer.scores(&question).unwrap();
-                    let truth = answerer.scores(&Question { method: Method::Exact, ..question }).unwrap();
-                    for ((score, std_error), truth) in got.scores.iter().zip(&got.std_errors).zip(&truth.scores) {
-                        let error = score - truth;
-                        if 0.0 < *score {
-                            all += 1;
-                            within += u32::from(error.abs() <= 2.0 * std_error + 1e-9);
-                        }
-                        if 0.02 < *truth {
-                            squares += error * error;
-                            variances += std_error * std_error;
-                        }
-                    }
-                }
-                let (case, share) =
-                    (format!("graph {place}, {method} {threshold}, {dangling}"), f64::from(within) / f64::from(all));
-                assert!(0.95 <= share, "{case}: {share}");
-                assert!(variances <= 10.0 * squares || squares <= 1e-9, "{case}: {squares} {variances}");
+        let cases: Vec<(Method, f64, Dangling)> =
+            [(Method::Lookup, 1.0), (Method::Combine, 0.05), (Method::Combine, 0.003)]
+                .into_iter()
+                .flat_map(|(method, threshold)| POLICIES.map(|dangling| (method, threshold, dangling)))
+                .collect();
+        let mut found = vec![Found::default(); cases.len()];
+        for key in 0..30 {
+            let index = world.index(&Plan { rng_key: key << 20, ..Plan::default() });
+            let mut answerer = world.answerer(Some(&index), 0.15);
+            for (&(method, threshold, dangling), found) in cases.iter().zip(&mut found) {
+                let mut question = Question { method, dangling, ..Question::new(Seeds::single(random.below(40))) };
+                question.push.threshold = threshold;
+                let got = answerer.scores(&question).unwrap();
+                let truth = answerer.scores(&Question { method: Method::Exact, ..question }).unwrap();
+                found.record(&got, &truth);
+            }
+        }
+        for (case, found) in cases.iter().zip(&found) {
+            let share = f64::from(found.within) / f64::from(found.scores);
+            assert!(0.95 <= share, "graph {place}, {case:?}: {share}");
+            assert!(
+                found.variances <= 25.0 * found.squares || found.squares <= 1e-9,
+                "graph {place}, {case:?}: {found:?}"
+            );
+        }
+    }
+}
+
+const POLICIES: [Dangling; 4] = [Dangling::Restart, Dangling::Drop, Dangling::SelfLoop, Dangling::Uniform];
+
+/// How well standard errors describe errors.
+#[derive(Debug, Clone, Default)]
+struct Found {
+    /// Scores above zero.
+    scores: u32,
+    /// Those within two standard errors.
+    within: u32,
+    /// The sums of squared errors and of squared standard errors at nodes of high score.
+    squares: f64,
+    variances: f64,
+}
+
+impl Found {
+    fn record(&mut self, got: &Scores, truth: &Scores) {
+        for ((score, std_error), truth) in got.scores.iter().zip(&got.std_errors).zip(&truth.scores) {
+            let error = score - truth;
+            if 0.0 < *score {
+                self.scores += 1;
+                self.within += u32::from(error.abs() <= 2.0 * std_error + 1e-9);
+            }
+            if 0.02 < *truth {
+                self.squares += error * error;
+                self.variances += std_error * std_error;
             }
         }
     }
+}
+
+/// Walks that never come back leave the seed's core without any error, but `restart` divides it by the sum of all scores,
+/// which depends on how long the walks happened to be.
+#[test]
+fn the_error_of_the_sum_is_in_the_standard_error() {
+    let world = World::new(2, &[(0, 1, 1.0), (1, 1, 1.0)]);
+    let mut within = 0;
+    for key in 0..100 {
+        let index = world.index(&Plan { rng_key: key << 20, ..Plan::default() });
+        let question = Question { method: Method::Lookup, ..Question::new(Seeds::single(0)) };
+        let got = world.answerer(Some(&index), 0.15).scores(&question).unwrap();
+        within += u32::from((got.scores[0] - 0.15).abs() <= 2.0 * got.std_errors[0] - 1e-9);
+    }
+    assert!(90 <= within, "{within} of 100");
 }
 
 #[test]
@@ -170,7 +211,7 @@ fn what_does_not_belong_together_is_refused() {
     let other = World::new(5, &[(0, 1, 1.0)]);
     assert!(refused(Answerer::new(&world.graph, &other.labels, None, 0.15)).contains("number of labels"));
     assert!(refused(Answerer::new(&other.graph, &other.labels, Some(&index), 0.15)).contains("number of sources"));
-    let mapped = world.mapped(|_| ()).unwrap();
+    let mapped = world.mapped(&world.graph_bytes()).unwrap();
     assert!(refused(Answerer::new(&mapped, &world.labels, Some(&index), 0.15)).contains("built from graph"));
     let mut answerer = other.answerer(None, 0.15);
     assert!(matches!(answerer.answer(&question(Method::Exact, 0.1)), Err(Error::Seeds { .. })));

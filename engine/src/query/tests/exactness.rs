@@ -3,6 +3,7 @@
 use super::oracle::{self, l1};
 use super::world::{Edges, Random, World, random_edges};
 use crate::ids::NodeId;
+use crate::plan::Plan;
 use crate::query::{Dangling, Method, Question, Seeds, Status};
 
 fn exact(seeds: Seeds, residual: f64) -> Question {
@@ -80,8 +81,7 @@ fn a_component_of_its_own_is_answered_alone() {
 fn an_answer_leaves_nothing_behind_for_the_next() {
     let mut random = Random(9);
     let world = World::new(300, &random_edges(300, 700, true, &mut random));
-    let plan = crate::plan::Plan::default();
-    let index = world.index(&plan);
+    let plan = Plan::default();
     let mut questions = Vec::new();
     for dangling in [Dangling::Uniform, Dangling::Restart, Dangling::SelfLoop, Dangling::Drop] {
         for method in [Method::Lookup, Method::Combine, Method::Exact] {
@@ -93,6 +93,16 @@ fn an_answer_leaves_nothing_behind_for_the_next() {
     }
     let all = Seeds::from_weights(300, (0..300).map(|node: NodeId| (node, 1.0)).collect()).unwrap();
     questions.push(Question { method: Method::Lookup, ..Question::new(all) });
+    compare_with_fresh(&world, &plan, &questions);
+    // The same where answers stay local: nothing is cleared but what was touched.
+    let world = World::new(4000, &ring(4000));
+    questions.iter_mut().for_each(|question| question.push.threshold = 0.02);
+    questions.retain(|question| question.dangling != Dangling::Uniform && question.method != Method::Exact);
+    compare_with_fresh(&world, &Plan { walks: 4, ..plan }, &questions);
+}
+
+fn compare_with_fresh(world: &World, plan: &Plan, questions: &[Question]) {
+    let index = world.index(plan);
     let mut used = world.answerer(Some(&index), plan.restart_prob);
     for question in questions.iter().chain(questions.iter().rev()) {
         let fresh = world.answerer(Some(&index), plan.restart_prob).answer(question).unwrap();

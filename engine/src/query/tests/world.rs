@@ -77,13 +77,17 @@ impl World {
         World { directory, graph: built.graph, labels: Labels::open(&path).unwrap() }
     }
 
-    /// The same graph from its file, after `damage` has changed the file's bytes.
-    pub(super) fn mapped(&self, damage: impl FnOnce(&mut Vec<u8>)) -> Result<Graph> {
+    /// The bytes of the graph's file.
+    pub(super) fn graph_bytes(&self) -> Vec<u8> {
         let path = self.directory.path().join("graph.wpg");
         let slot = AliasSlot { share: 1.0, target: 0, alias: 0 };
         self.graph.clone().with_aliases(vec![slot; self.graph.edges()]).write(&path).unwrap();
-        let mut bytes = std::fs::read(&path).unwrap();
-        damage(&mut bytes);
+        std::fs::read(&path).unwrap()
+    }
+
+    /// The graph of these bytes, mapped from a file.
+    pub(super) fn mapped(&self, bytes: &[u8]) -> Result<Graph> {
+        let path = self.directory.path().join("mapped.wpg");
         std::fs::write(&path, bytes).unwrap();
         Graph::open(&path)
     }
