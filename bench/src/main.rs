@@ -1,2 +1,75 @@
-//! Measures.
-fn main() {}
+//! `walkprint-bench`: what Walkprint takes and what it gives, measured beside a baseline in the same run.
+//!
+//! Every suite reports its trials, verifies what it timed by another method, and stands beside one good thread. The
+//! modules in reading order: [`figure`] (trials and medians), [`machine`], [`report`] (table and JSON), [`rmat`] and
+//! [`graphs`] (what is measured on), [`exact`] (the truth that estimates are held against), then one module a suite.
+//!
+//! Exit code 0: measured; 1: measured, but a check failed; 2: could not measure.
+
+mod figure;
+
+mod machine;
+
+mod report;
+
+mod rmat;
+
+mod graphs;
+
+mod exact;
+
+mod walk;
+
+mod variance;
+
+mod build;
+
+mod query;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures Walkprint: speed beside a baseline in the same run, accuracy beside the truth.
+#[derive(Debug, Parser)]
+#[command(name = "walkprint-bench", version, max_term_width = 120)]
+struct Command {
+    #[command(subcommand)]
+    suite: Suite,
+}
+
+#[derive(Debug, Subcommand)]
+enum Suite {
+    /// Steps per second and core: textbook walks, the kernel, the kernel with fingerprints.
+    Walk(walk::Options),
+    /// Squared error of walks that spread against as many independent walks.
+    Variance(variance::Options),
+    /// Whole index builds, by number of workers.
+    Build(build::Options),
+    /// Answers from an index: time, and error against the exact answer.
+    Query(query::Options),
+    /// One build, for `build`: in a process of its own, because peak memory is known by process only.
+    #[command(hide = true)]
+    BuildOnce(build::OnceOptions),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Command::parse().suite {
+        Suite::Walk(options) => walk::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Variance(options) => variance::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Build(options) => build::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Query(options) => query::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::BuildOnce(options) => build::run_once(&options).map(|()| true),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("walkprint-bench: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -23,8 +23,7 @@
 //!   for each group (u, x, c):                        row bounds were asked for when the group was made
 //!     for each point: landing (u, slot, units)       ask for the slot's cache line
 //!     for each landing made AHEAD landings ago:      its slot has come by now
-//!       v = target;  cell(u, v).visits += units;  cell(u, v).arriving += units
-//!   groups = cells with something arriving           ask for their row bounds
+//!       v = target;  cell(u, v).visits += units;  add units to the group (u, v) of the next step
 //! ```
 //!
 //! Walks that meet on a node merge into one group, so a row is read once for all of them. Units of several sources
@@ -35,7 +34,7 @@ use walkprint_engine::graph::{AliasSlot, CheckedRows, Steps};
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::plan::{Plan, UNITS_PER_PACKET, UNITS_PER_WALK};
 
-use crate::prefetch::prefetch;
+use crate::prefetch::{prefetch, prefetch_near};
 use crate::random::{SourceStream, at_node};
 
 /// A view of rows that were checked, so that the kernel may follow edges without looking back.
@@ -102,19 +101,19 @@ struct Cell {
     /// Lane and node; meaningless while `visits` is zero, which says that the cell is free.
     key: u64,
     visits: u32,
-    arriving: u32,
+    /// Where the group of this cell stands among those of the next step, if one does: then that group has this key.
+    group: u32,
 }
 
 /// Units that stand on a node.
 #[derive(Debug, Clone, Copy)]
 struct Group {
-    lane: u32,
-    node: NodeId,
+    key: u64,
     units: u32,
 }
 
-/// Units on their way: first to a place in the targets, then to a node.
-#[derive(Debug, Clone, Copy)]
+/// Units on their way to a place in the targets.
+#[derive(Debug, Clone, Copy, Default)]
 struct Landing {
     slot: usize,
     part: f64,
@@ -122,18 +121,48 @@ struct Landing {
     units: u32,
 }
 
+impl Landing {
+    /// At a place of a row, from 0 to its degree.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "callers use what lies in the row")]
+    fn at(row: Row, place: f64, lane: u32, units: u32) -> Landing {
+        let position = place as i64;
+        Landing { slot: row.first.wrapping_add(position as usize), part: place - position as f64, lane, units }
+    }
+}
+
+/// Where a row lies.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    first: usize,
+    degree: f64,
+}
+
+impl Row {
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "checked rows lie inside a slice")]
+    fn of(graph: Walkable<'_>, node: NodeId) -> Row {
+        let (start, end) = (graph.offsets[node as usize], graph.offsets[node as usize + 1]);
+        Row { first: start as usize, degree: (end - start).cast_signed() as f64 }
+    }
+}
+
 /// How many landings are under way between asking for a slot and reading it: more than the processor can fetch at a
 /// time, so that it always fetches, and counting what landed takes place meanwhile.
 const AHEAD: usize = 64;
+
+/// How many groups leave before landings are counted again.
+const TOGETHER: usize = 32;
 
 /// The kernel's memory, reused from call to call.
 #[derive(Debug, Default)]
 pub struct Kernel {
     cells: Vec<Cell>,
     used: Vec<u32>,
-    reached: Vec<u32>,
     groups: Vec<Group>,
+    next: Vec<Group>,
     landings: Vec<Landing>,
+    arrivals: Vec<Group>,
     streams: Vec<SourceStream>,
     numbers: Vec<u64>,
     node_bits: u32,
@@ -157,7 +186,6 @@ impl Kernel {
         self.start(graph, plan, sources);
         while !self.groups.is_empty() {
             self.step(graph, 1.0 - plan.restart_prob);
-            self.gather(graph);
         }
         for &at in &self.used {
             let cell = std::mem::take(&mut self.cells[at as usize]);
@@ -189,8 +217,8 @@ impl Kernel {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.cells.capacity() * size_of::<Cell>()
-            + (self.used.capacity() + self.reached.capacity()) * size_of::<u32>()
-            + self.groups.capacity() * size_of::<Group>()
+            + self.used.capacity() * size_of::<u32>()
+            + (self.groups.capacity() + self.next.capacity() + self.arrivals.capacity()) * size_of::<Group>()
             + self.landings.capacity() * size_of::<Landing>()
     }
 
@@ -198,12 +226,14 @@ impl Kernel {
         self.node_bits = usize::BITS - graph.nodes().leading_zeros();
         self.streams.clear();
         self.streams.extend(sources.iter().map(|&source| SourceStream::new(plan.rng_key, source)));
-        self.reached.clear();
+        while self.cells.len() < sources.len() * 3 {
+            self.grow();
+        }
         for (lane, &source) in sources.iter().enumerate() {
             let units = plan.walks_of(graph.degree(source)) * UNITS_PER_WALK;
-            self.arrive((lane as u64) << self.node_bits | u64::from(source), units);
+            self.arrive(graph, Group { key: (lane as u64) << self.node_bits | u64::from(source), units });
         }
-        self.gather(graph);
+        std::mem::swap(&mut self.groups, &mut self.next);
     }
 
     /// Every group spreads its survivors over its row, and what it sends is counted where it lands.
@@ -212,110 +242,93 @@ impl Kernel {
         self.numbers.clear();
         self.numbers.extend(self.streams.iter_mut().map(SourceStream::next_step));
         let groups = std::mem::take(&mut self.groups);
-        let mut landed = 0;
-        for group in &groups {
-            let point = at_node(self.numbers[group.lane as usize], group.node);
-            leave(&mut self.landings, graph, *group, point, survival);
-            while landed + AHEAD < self.landings.len() {
-                self.land(graph, landed);
-                landed += 1;
+        let (node_bits, mask) = (self.node_bits, !(u64::MAX << self.node_bits));
+        let (mut landed, one_packet) = (0, 1.0 / survival);
+        let mut singles = [Landing::default(); TOGETHER];
+        for some in groups.chunks(TOGETHER) {
+            let mut count = 0;
+            for &Group { key, units } in some {
+                #[expect(clippy::cast_possible_truncation, reason = "the two parts of the key")]
+                let (lane, node) = ((key >> node_bits) as u32, (key & mask) as u32);
+                let point = at_node(self.numbers[lane as usize], node);
+                let row = Row::of(graph, node);
+                if units == UNITS_PER_PACKET {
+                    // At most one landing, by far the commonest case: written at any rate, counted if it is one, so
+                    // that the processor has nothing to guess.
+                    let place = point * one_packet * row.degree;
+                    singles[count] = Landing::at(row, place, lane, units);
+                    count += usize::from(place < row.degree);
+                } else {
+                    spread(&mut self.landings, graph, row, lane, units, point, survival);
+                }
             }
+            self.landings.extend_from_slice(&singles[..count]);
+            singles[..count].iter().for_each(|landing| graph.prefetch_slot(landing.slot));
+            self.land(graph, &mut landed, AHEAD);
         }
-        while landed < self.landings.len() {
-            self.land(graph, landed);
-            landed += 1;
-        }
+        self.land(graph, &mut landed, 0);
         self.steps += landed as u64;
-        self.groups = groups;
+        self.groups = std::mem::replace(&mut self.next, groups);
+        self.next.clear();
     }
 
-    #[inline]
-    fn land(&mut self, graph: Walkable<'_>, at: usize) {
-        let Landing { slot, part, lane, units } = self.landings[at];
-        self.arrive(u64::from(lane) << self.node_bits | u64::from(graph.target(slot, part)), units);
-    }
-
-    /// Counts units that arrive at a (lane, node).
-    #[inline]
-    fn arrive(&mut self, key: u64, units: u32) {
-        if self.cells.len() <= self.used.len() * 2 {
+    /// Counts all landings but the last few, whose slots are still on their way.
+    fn land(&mut self, graph: Walkable<'_>, landed: &mut usize, but: usize) {
+        let end = self.landings.len().saturating_sub(but).max(*landed);
+        while self.cells.len() < (self.used.len() + end - *landed) * 3 {
             self.grow();
         }
+        self.arrivals.clear();
+        for &Landing { slot, part, lane, units } in &self.landings[*landed..end] {
+            let key = u64::from(lane) << self.node_bits | u64::from(graph.target(slot, part));
+            prefetch_near(&self.cells, home(&self.cells, key));
+            self.arrivals.push(Group { key, units });
+        }
+        let arrivals = std::mem::take(&mut self.arrivals);
+        arrivals.iter().for_each(|&arrival| self.arrive(graph, arrival));
+        self.arrivals = arrivals;
+        *landed = end;
+    }
+
+    /// Counts units that arrive at a (lane, node) and adds them to its group of the next step.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "fewer than 2^32 cells and groups: see `grow`")]
+    fn arrive(&mut self, graph: Walkable<'_>, Group { key, units }: Group) {
         let mask = self.cells.len() - 1;
         let mut at = home(&self.cells, key);
         while self.cells[at].visits != 0 && self.cells[at].key != key {
             at = (at + 1) & mask;
         }
         let cell = &mut self.cells[at];
-        #[expect(clippy::cast_possible_truncation, reason = "the table has fewer than 2^32 cells: see `grow`")]
-        let place = at as u32;
         if cell.visits == 0 {
             cell.key = key;
-            self.used.push(place);
-        }
-        if cell.arriving == 0 {
-            self.reached.push(place);
+            self.used.push(at as u32);
+        } else if let Some(group) = self.next.get_mut(cell.group as usize).filter(|group| group.key == key) {
+            cell.visits = cell.visits.saturating_add(units);
+            group.units = group.units.saturating_add(units);
+            return;
         }
         cell.visits = cell.visits.saturating_add(units);
-        cell.arriving = cell.arriving.saturating_add(units);
+        cell.group = self.next.len() as u32;
+        self.next.push(Group { key, units });
+        prefetch(graph.offsets, (key & !(u64::MAX << self.node_bits)) as usize);
     }
 
-    /// What arrived on one node becomes one group.
-    fn gather(&mut self, graph: Walkable<'_>) {
-        self.groups.clear();
-        for at in self.reached.drain(..) {
-            let cell = &mut self.cells[at as usize];
-            #[expect(clippy::cast_possible_truncation, reason = "the two parts of the key")]
-            let (lane, node) = ((cell.key >> self.node_bits) as u32, (cell.key & !(u64::MAX << self.node_bits)) as u32);
-            prefetch(graph.offsets, node as usize);
-            self.groups.push(Group { lane, node, units: std::mem::take(&mut cell.arriving) });
-        }
-    }
-
-    /// Doubles the table; at most half of it is ever in use.
+    /// Doubles the table; at most a third of it is ever in use.
     #[cold]
     fn grow(&mut self) {
         let size = (self.cells.len() * 2).max(1 << 12);
-        assert!(size as u64 <= 1 << 32, "a few sources visit fewer than 2^31 nodes");
+        assert!(size as u64 <= 1 << 32, "a few sources visit fewer than 2^30 nodes");
         let old = std::mem::replace(&mut self.cells, vec![Cell::default(); size]);
-        let cells = &mut self.cells;
-        let mut moved = |at: &u32| {
+        for at in &mut self.used {
             let cell = old[*at as usize];
-            let mut new = home(cells, cell.key);
-            while cells[new].visits != 0 && cells[new].key != cell.key {
+            let mut new = home(&self.cells, cell.key);
+            while self.cells[new].visits != 0 {
                 new = (new + 1) & (size - 1);
             }
-            cells[new] = cell;
-            u32::try_from(new).expect("the size was checked")
-        };
-        // A cell that was reached is in use, too: the second pass finds it where the first has put it.
-        self.used.iter_mut().for_each(|at| *at = moved(at));
-        self.reached.iter_mut().for_each(|at| *at = moved(at));
-    }
-}
-
-/// One group spreads its survivors over its row, `point` being its number at this step.
-#[inline]
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "points lie inside the row")]
-fn leave(landings: &mut Vec<Landing>, graph: Walkable<'_>, group: Group, point: f64, survival: f64) {
-    let Group { lane, node, units } = group;
-    let (start, end) = (graph.offsets[node as usize], graph.offsets[node as usize + 1]);
-    let (first, degree) = (start as usize, (end - start) as f64);
-    let survivors = f64::from(units) * survival;
-    if start == end || survivors <= 0.0 {
-        return;
-    }
-    if degree * f64::from(UNITS_PER_PACKET) <= survivors {
-        return spread(landings, graph, lane, first, degree as usize, point, survivors);
-    }
-    let packets = survivors * (1.0 / f64::from(UNITS_PER_PACKET));
-    let (mut place, spacing) = (point / packets * degree, degree / packets);
-    while place < degree {
-        let position = place as usize;
-        let (slot, part) = (first + position, place - position as f64);
-        graph.prefetch_slot(slot);
-        landings.push(Landing { slot, part, lane, units: UNITS_PER_PACKET });
-        place += spacing;
+            self.cells[new] = cell;
+            *at = u32::try_from(new).expect("the size was checked");
+        }
     }
 }
 
@@ -327,26 +340,43 @@ fn home(cells: &[Cell], key: u64) -> usize {
     (spread >> (64 - cells.len().trailing_zeros())) as usize
 }
 
-/// The dense case: walks along the row and counts the points of spacing one unit in each share.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of units fit 32 bits")]
+/// A group of several packets spreads its survivors over its row, `point` being its number at this step.
 fn spread(
     landings: &mut Vec<Landing>,
     graph: Walkable<'_>,
+    row: Row,
     lane: u32,
-    first: usize,
-    degree: usize,
+    units: u32,
     point: f64,
-    survivors: f64,
+    survival: f64,
 ) {
-    let width = survivors / degree as f64;
+    let survivors = f64::from(units) * survival;
+    if row.degree * f64::from(UNITS_PER_PACKET) <= survivors {
+        split(landings, graph, row, lane, point, survivors);
+    } else if 0.0 < survivors {
+        let spacing = row.degree * f64::from(UNITS_PER_PACKET) / survivors;
+        let mut place = point * spacing;
+        while place < row.degree {
+            let landing = Landing::at(row, place, lane, UNITS_PER_PACKET);
+            graph.prefetch_slot(landing.slot);
+            landings.push(landing);
+            place += spacing;
+        }
+    }
+}
+
+/// The fine case: walks along the row and counts the points of spacing one unit in each share.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of units fit 32 bits")]
+fn split(landings: &mut Vec<Landing>, graph: Walkable<'_>, row: Row, lane: u32, point: f64, survivors: f64) {
+    let width = survivors / row.degree;
     let mut send = |slot, part: f64, from: f64, to: f64| {
         let units = ceiling(to - point) - ceiling(from - point);
         if units != 0 {
-            landings.push(Landing { slot, lane, part, units: units as u32 });
+            landings.push(Landing { slot, part, lane, units: units as u32 });
         }
     };
-    for position in 0..degree {
-        let slot = first + position;
+    for position in 0..row.degree as usize {
+        let slot = row.first + position;
         let (from, to) = (position as f64 * width, (position + 1) as f64 * width);
         match graph.steps {
             Steps::Alias(slots) if slots[slot].share < 1.0 => {

@@ -19,3 +19,18 @@ pub(crate) fn prefetch<T>(slice: &[T], at: usize) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (slice, at);
 }
+
+/// The same into the first-level cache, for what is in the second already and is read in a moment.
+#[inline]
+pub(crate) fn prefetch_near<T>(slice: &[T], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(element) = slice.get(at) {
+        // SAFETY: as above.
+        #[expect(unsafe_code, reason = "the instruction takes a raw pointer")]
+        unsafe {
+            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(element).cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (slice, at);
+}

@@ -40,7 +40,8 @@ impl SourceStream {
 #[must_use]
 pub fn at_node(step_number: u64, node: NodeId) -> f64 {
     let bits = step_number.wrapping_add(u64::from(node).wrapping_mul(GOLDEN));
-    (bits >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+    // Through a signed number: the processor has no instruction for unsigned ones.
+    (bits >> 11).cast_signed() as f64 * (1.0 / (1u64 << 53) as f64)
 }
 
 #[cfg(test)]

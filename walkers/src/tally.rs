@@ -7,7 +7,7 @@ use walkprint_engine::plan::Plan;
 use crate::kernel::{Kernel, Visited, Walkable};
 
 /// Walks that are on their way together: enough groups to hide the memory's latency, few enough to stay in the cache.
-const WALKS_TOGETHER: u64 = 1024;
+pub const WALKS_TOGETHER: u64 = 1024;
 
 /// Packed fingerprints of consecutive sources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

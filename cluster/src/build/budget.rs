@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 
 /// The program itself, its threads and buffers.
 const PROGRAM_BYTES: u64 = 48 << 20;
+/// What a worker's thread holds besides its cells: lists of its kernel, pieces on their way, and what the allocator
+/// keeps for the thread.
+const WORKER_BYTES: u64 = 20 << 20;
 /// Packed bytes a visit, an upper bound: a gap of three bytes and a count of one, where most take two.
 const BYTES_A_VISIT: f64 = 3.0;
 /// Tasks that a worker may have at a time: one that it walks and one that waits.
@@ -53,7 +56,7 @@ impl Budget {
         let pipeline = pipelines.iter().map(|pipeline| visits(pipeline.first, pipeline.end)).fold(0.0, f64::max);
         Least {
             graph: graph.walk_rows().bytes(),
-            workers: workers as u64 * tally::walker_bytes(heaviest, graph.nodes()),
+            workers: workers as u64 * (WORKER_BYTES + tally::walker_bytes(heaviest, graph.nodes())),
             // Two pipelines are open around the dealer's place, there is one more copy while a segment is put
             // together, one waits and one is being written.
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size in bytes")]

@@ -104,6 +104,8 @@ pub fn build_index(
     let generation = published.map_or(0, |entry| entry.generation) + 1;
     let directory = index_directory(&options.name, generation)?;
     let graph = store.graph()?;
+    // What can be refused is refused before anything is made.
+    let budget = Budget::new(&graph, &options.plan, options.workers, options.memory_bytes)?;
     prepare_directory(&lock, manifest, options, &directory)?;
     let directory_path = store.path().join(&directory);
 
@@ -115,10 +117,8 @@ pub fn build_index(
     }
     progress.sealed.store(resumed_pipelines as u64, Ordering::Relaxed);
 
-    let mut planned_bytes = 0;
+    let planned_bytes = budget.bytes;
     if resumed_pipelines < pipelines.len() {
-        let budget = Budget::new(&graph, &options.plan, options.workers, options.memory_bytes)?;
-        planned_bytes = budget.bytes;
         let open: Vec<Pipeline> =
             pipelines.iter().zip(&sealed).filter(|(_, sealed)| !**sealed).map(|(&pipeline, _)| pipeline).collect();
         let tasks = deal::tasks(&graph, &options.plan, &open);
@@ -187,10 +187,12 @@ fn run(job: Job, workers: usize, directory: &Path, tick: &mut dyn FnMut(&BuildPr
     });
     let guards = guards.map_err(Error::Workers)?;
     let finished = AtomicBool::new(false);
+    let watcher = std::thread::current();
     let joined = std::thread::scope(|scope| {
         let waiter = scope.spawn(|| {
             let results: Vec<_> = guards.join().into_iter().collect();
             finished.store(true, Ordering::Release);
+            watcher.unpark();
             results
         });
         while !finished.load(Ordering::Acquire) {

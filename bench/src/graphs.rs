@@ -1,0 +1,269 @@
+//! What is measured on: a file, a store, or a generated graph.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::slice;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use serde::Serialize;
+use walkprint_cluster::load::store_edges;
+use walkprint_engine::edges::EdgeList;
+use walkprint_engine::graph::{Graph, NodeOrder, build};
+use walkprint_engine::ids::NodeId;
+use walkprint_engine::store::Store;
+use walkprint_loaders::LoadOptions;
+use walkprint_walkers::alias;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::rmat::rmat;
+
+/// More than 2^30 generated nodes are refused: they would need more memory than this program is used with.
+const LARGEST_SCALE: u32 = 30;
+
+const SPEC_HELP: &str = "A file that `walkprint load` reads, a store (*.wp), or rmat:SCALE:EDGES_PER_NODE[:weighted]";
+
+/// Which graph.
+#[derive(Debug, Args)]
+pub(crate) struct GraphOptions {
+    /// What is measured on.
+    #[arg(long, value_name = "SPEC", help = SPEC_HELP)]
+    graph: Spec,
+    /// Walk every edge of a file in both directions
+    #[arg(long)]
+    undirected: bool,
+    /// How to number the nodes: id, degree or breadth-first [default: breadth-first]
+    #[arg(long)]
+    order: Option<NodeOrder>,
+    /// The key of all random numbers
+    #[arg(long, default_value_t = 0)]
+    pub(crate) key: u64,
+}
+
+/// Where a graph comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Spec {
+    /// Generated.
+    Rmat {
+        /// Logarithm of the number of nodes.
+        scale: u32,
+        /// Edges for each node, parallel ones counted apart.
+        edges_per_node: u32,
+        /// Whether edges have weights.
+        weighted: bool,
+    },
+    /// The graph of a store.
+    Store(PathBuf),
+    /// Read from a file.
+    File(PathBuf),
+}
+
+/// What a report says of the graph.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct GraphFacts {
+    spec: String,
+    nodes: usize,
+    edges: usize,
+    weighted: bool,
+    dangling_nodes: usize,
+    order: String,
+    /// XXH3-128 over all rows: equal for equal graphs, wherever they came from.
+    checksum: String,
+}
+
+impl FromStr for Spec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Spec, String> {
+        let Some(parameters) = text.strip_prefix("rmat:") else {
+            let path = PathBuf::from(text);
+            let is_store = path.is_dir() || path.extension().is_some_and(|extension| extension == "wp");
+            return Ok(if is_store { Spec::Store(path) } else { Spec::File(path) });
+        };
+        let expected = "expected rmat:SCALE:EDGES_PER_NODE[:weighted], as in rmat:20:16:weighted";
+        let (numbers, weighted) = match parameters.split(':').collect::<Vec<_>>()[..] {
+            [scale, edges_per_node] => ([scale, edges_per_node], false),
+            [scale, edges_per_node, "weighted"] => ([scale, edges_per_node], true),
+            _ => return Err(expected.to_owned()),
+        };
+        let [scale, edges_per_node] = numbers.map(|number| number.parse::<u32>().ok());
+        let scale = scale.filter(|scale| (1..=LARGEST_SCALE).contains(scale));
+        let scale = scale.ok_or(format!("{expected}; SCALE is between 1 and {LARGEST_SCALE}"))?;
+        let edges_per_node = edges_per_node.filter(|&edges| edges != 0);
+        let edges_per_node = edges_per_node.ok_or(format!("{expected}; EDGES_PER_NODE is at least 1"))?;
+        Ok(Spec::Rmat { scale, edges_per_node, weighted })
+    }
+}
+
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Spec::Rmat { scale, edges_per_node, weighted } => {
+                write!(f, "rmat:{scale}:{edges_per_node}{}", if *weighted { ":weighted" } else { "" })
+            }
+            Spec::Store(path) | Spec::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for GraphFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let GraphFacts { spec, nodes, edges, weighted, dangling_nodes, order, checksum } = self;
+        let weights = if *weighted { "weighted" } else { "unweighted" };
+        write!(f, "{spec}, {nodes} nodes ({dangling_nodes} dangling), {edges} edges, {weights}, order {order}")?;
+        write!(f, ", checksum {checksum}")
+    }
+}
+
+impl GraphOptions {
+    /// The graph, ready to be walked, in memory unless it is a store's.
+    ///
+    /// # Errors
+    /// When it cannot be read, or options do not fit where it comes from.
+    pub(crate) fn graph(&self) -> Result<(Graph, GraphFacts)> {
+        if let Spec::Store(_) = self.graph {
+            let store = self.opened()?;
+            let graph = store.graph()?;
+            graph.check()?;
+            let facts = self.facts(&graph, &store.manifest().graph.report.order)?;
+            return Ok((graph, facts));
+        }
+        let built = build(self.edges()?, self.order.unwrap_or_default())?;
+        let mut graph = built.graph;
+        if graph.is_weighted() {
+            let slots = alias::tables(&graph)?;
+            graph = graph.with_aliases(slots);
+        }
+        let facts = self.facts(&graph, &built.report.order)?;
+        Ok((graph, facts))
+    }
+
+    /// A store of the graph: the given one, or a new one at `place`.
+    ///
+    /// # Errors
+    /// As [`GraphOptions::graph`]; when the disk refuses.
+    pub(crate) fn store(&self, place: &Path) -> Result<(Store, GraphFacts)> {
+        let store = match self.graph {
+            Spec::Store(_) => self.opened()?,
+            _ => store_edges(place, self.edges()?, self.order.unwrap_or_default())?,
+        };
+        let facts = self.facts(&store.graph()?, &store.manifest().graph.report.order)?;
+        Ok((store, facts))
+    }
+
+    /// Whether the graph is that of a store which others may be using.
+    pub(crate) fn is_store(&self) -> bool {
+        matches!(self.graph, Spec::Store(_))
+    }
+
+    fn opened(&self) -> Result<Store> {
+        let Spec::Store(path) = &self.graph else { bail!("{} is no store", self.graph) };
+        if self.undirected || self.order.is_some() {
+            bail!(
+                "{}: --undirected and --order say how to load a graph, but a store is loaded already",
+                path.display()
+            );
+        }
+        Ok(Store::open(path)?)
+    }
+
+    fn edges(&self) -> Result<EdgeList> {
+        match &self.graph {
+            Spec::Rmat { .. } if self.undirected => {
+                bail!("--undirected says how to read a file; rmat graphs are directed")
+            }
+            &Spec::Rmat { scale, edges_per_node, weighted } => rmat(self.key, scale, edges_per_node, weighted),
+            Spec::Store(path) | Spec::File(path) => {
+                let options = LoadOptions { undirected: self.undirected, ..LoadOptions::default() };
+                let loaded = walkprint_loaders::load(slice::from_ref(path), &options, &|_| ControlFlow::Continue(()));
+                Ok(loaded.context("could not load the graph")?.edges)
+            }
+        }
+    }
+
+    fn facts(&self, graph: &Graph, order: &str) -> Result<GraphFacts> {
+        let mut hasher = Xxh3::new();
+        let mut dangling_nodes = 0;
+        for node in nodes(graph) {
+            let row = graph.row(node)?;
+            dangling_nodes += usize::from(row.degree() == 0);
+            hasher.update(&(row.degree() as u64).to_le_bytes());
+            for (position, target) in row.targets.iter().enumerate() {
+                hasher.update(&target.to_le_bytes());
+                if graph.is_weighted() {
+                    hasher.update(&row.weight(position).to_le_bytes());
+                }
+            }
+        }
+        Ok(GraphFacts {
+            spec: self.graph.to_string(),
+            nodes: graph.nodes(),
+            edges: graph.edges(),
+            weighted: graph.is_weighted(),
+            dangling_nodes,
+            order: order.to_owned(),
+            checksum: format!("{:032x}", hasher.digest128()),
+        })
+    }
+}
+
+/// All nodes of a graph.
+pub(crate) fn nodes(graph: &Graph) -> std::ops::Range<NodeId> {
+    0..NodeId::try_from(graph.nodes()).expect("the graph's builder bounds the number of nodes")
+}
+
+/// `count` different nodes that are not dangling, in random order by key; all of them where there are fewer.
+///
+/// # Errors
+/// When every node is dangling: there is nothing to measure.
+pub(crate) fn random_sources(graph: &Graph, count: usize, key: u64) -> Result<Vec<NodeId>> {
+    let mut sources: Vec<NodeId> = nodes(graph).filter(|&node| graph.degree(node) != 0).collect();
+    if sources.is_empty() {
+        bail!("the graph has no edge");
+    }
+    let count = count.min(sources.len());
+    let mut numbers = SplitMix64::seed_from_u64(key);
+    for place in 0..count {
+        let rest = (sources.len() - place) as u64;
+        sources.swap(place, place + usize::try_from(numbers.next_u64() % rest)?);
+    }
+    sources.truncate(count);
+    Ok(sources)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn specs_are_read_as_they_are_shown() {
+        for text in ["rmat:20:16:weighted", "rmat:8:4", "graph.txt.gz", "web.wp"] {
+            assert_eq!(text.parse::<Spec>().unwrap().to_string(), text);
+        }
+        assert_eq!("web.wp".parse(), Ok(Spec::Store("web.wp".into())));
+    }
+
+    #[test]
+    fn bad_specs_are_refused_with_what_was_expected() {
+        for text in
+            ["rmat:", "rmat:20", "rmat:20:16:heavy", "rmat:0:16", "rmat:31:1", "rmat:x:16", "rmat:8:0", "rmat:8:-1"]
+        {
+            let message = text.parse::<Spec>().unwrap_err();
+            assert!(message.contains("rmat:SCALE:EDGES_PER_NODE"), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn sources_are_different_and_never_dangling() {
+        let built = build(rmat(3, 6, 2, false).unwrap(), NodeOrder::Id).unwrap();
+        let sources = random_sources(&built.graph, 1000, 9).unwrap();
+        let distinct: std::collections::BTreeSet<_> = sources.iter().collect();
+        assert_eq!(distinct.len(), sources.len());
+        assert_eq!(sources.len() as u64, built.report.nodes - built.report.dangling_nodes);
+        assert!(sources.iter().all(|&source| built.graph.degree(source) != 0));
+    }
+}
