@@ -15,7 +15,7 @@ use walkprint_engine::ids::NodeId;
 use walkprint_engine::plan::{Plan, UNITS_PER_WALK};
 use walkprint_walkers::baseline;
 use walkprint_walkers::kernel::{Kernel, Walkable};
-use walkprint_walkers::tally::{Packed, Walker};
+use walkprint_walkers::tally::{Packed, WALKS_TOGETHER, Walker};
 
 use crate::figure::{Figure, Target, median, ratios};
 use crate::graphs::GraphOptions;
@@ -26,8 +26,6 @@ use crate::report::{Output, Report};
 const LEAST_SECONDS: f64 = 0.3;
 /// Consecutive sources that are walked as one piece, as a build does.
 const STRETCH: u32 = 500;
-/// Walks that are on their way together, as in [`Walker`].
-const WALKS_TOGETHER: u64 = 1024;
 /// Visits per walk of two independent ways may differ by this share: at the default size some eight standard errors.
 const VISITS_TOLERANCE: f64 = 0.01;
 

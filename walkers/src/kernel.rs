@@ -149,10 +149,10 @@ impl Row {
 
 /// How many landings are under way between asking for a slot and reading it: more than the processor can fetch at a
 /// time, so that it always fetches, and counting what landed takes place meanwhile.
-const AHEAD: usize = 64;
+const AHEAD: usize = 48;
 
 /// How many groups leave before landings are counted again.
-const TOGETHER: usize = 32;
+const TOGETHER: usize = 16;
 
 /// The kernel's memory, reused from call to call.
 #[derive(Debug, Default)]
@@ -229,10 +229,12 @@ impl Kernel {
         while self.cells.len() < sources.len() * 3 {
             self.grow();
         }
+        self.arrivals.clear();
         for (lane, &source) in sources.iter().enumerate() {
             let units = plan.walks_of(graph.degree(source)) * UNITS_PER_WALK;
-            self.arrive(graph, Group { key: (lane as u64) << self.node_bits | u64::from(source), units });
+            self.arrivals.push(Group { key: (lane as u64) << self.node_bits | u64::from(source), units });
         }
+        self.count(graph);
         std::mem::swap(&mut self.groups, &mut self.next);
     }
 
@@ -279,39 +281,44 @@ impl Kernel {
             self.grow();
         }
         self.arrivals.clear();
+        let shift = table_shift(&self.cells);
         for &Landing { slot, part, lane, units } in &self.landings[*landed..end] {
             let key = u64::from(lane) << self.node_bits | u64::from(graph.target(slot, part));
-            prefetch_near(&self.cells, home(&self.cells, key));
+            prefetch_near(&self.cells, home(key, shift));
             self.arrivals.push(Group { key, units });
         }
-        let arrivals = std::mem::take(&mut self.arrivals);
-        arrivals.iter().for_each(|&arrival| self.arrive(graph, arrival));
-        self.arrivals = arrivals;
+        self.count(graph);
         *landed = end;
     }
 
-    /// Counts units that arrive at a (lane, node) and adds them to its group of the next step.
-    #[inline]
+    /// Counts what arrived and adds it to the groups of the next step. Expects room in the table.
     #[expect(clippy::cast_possible_truncation, reason = "fewer than 2^32 cells and groups: see `grow`")]
-    fn arrive(&mut self, graph: Walkable<'_>, Group { key, units }: Group) {
-        let mask = self.cells.len() - 1;
-        let mut at = home(&self.cells, key);
-        while self.cells[at].visits != 0 && self.cells[at].key != key {
-            at = (at + 1) & mask;
-        }
-        let cell = &mut self.cells[at];
-        if cell.visits == 0 {
-            cell.key = key;
-            self.used.push(at as u32);
-        } else if let Some(group) = self.next.get_mut(cell.group as usize).filter(|group| group.key == key) {
+    fn count(&mut self, graph: Walkable<'_>) {
+        let (cells, used, next) = (&mut self.cells[..], &mut self.used, &mut self.next);
+        let (shift, mask) = (table_shift(cells), cells.len() - 1);
+        let node_mask = !(u64::MAX << self.node_bits);
+        for &Group { key, units } in &self.arrivals {
+            let mut at = home(key, shift);
+            let cell = loop {
+                let cell = &mut cells[at];
+                if cell.visits == 0 || cell.key == key {
+                    break cell;
+                }
+                at = (at + 1) & mask;
+            };
+            if cell.visits == 0 {
+                cell.key = key;
+                used.push(at as u32);
+            } else if let Some(group) = next.get_mut(cell.group as usize).filter(|group| group.key == key) {
+                cell.visits = cell.visits.saturating_add(units);
+                group.units = group.units.saturating_add(units);
+                continue;
+            }
             cell.visits = cell.visits.saturating_add(units);
-            group.units = group.units.saturating_add(units);
-            return;
+            cell.group = next.len() as u32;
+            next.push(Group { key, units });
+            prefetch(graph.offsets, (key & node_mask) as usize);
         }
-        cell.visits = cell.visits.saturating_add(units);
-        cell.group = self.next.len() as u32;
-        self.next.push(Group { key, units });
-        prefetch(graph.offsets, (key & !(u64::MAX << self.node_bits)) as usize);
     }
 
     /// Doubles the table; at most a third of it is ever in use.
@@ -320,9 +327,10 @@ impl Kernel {
         let size = (self.cells.len() * 2).max(1 << 12);
         assert!(size as u64 <= 1 << 32, "a few sources visit fewer than 2^30 nodes");
         let old = std::mem::replace(&mut self.cells, vec![Cell::default(); size]);
+        let shift = table_shift(&self.cells);
         for at in &mut self.used {
             let cell = old[*at as usize];
-            let mut new = home(&self.cells, cell.key);
+            let mut new = home(cell.key, shift);
             while self.cells[new].visits != 0 {
                 new = (new + 1) & (size - 1);
             }
@@ -332,12 +340,17 @@ impl Kernel {
     }
 }
 
-/// Where a key's cell is looked for first: the table's size is a power of two.
+/// How far a hash is shifted to be a place in the table, whose size is a power of two.
+#[inline]
+fn table_shift(cells: &[Cell]) -> u32 {
+    u64::BITS - cells.len().trailing_zeros()
+}
+
+/// Where a key's cell is looked for first.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the shift leaves as many bits as the table has")]
-fn home(cells: &[Cell], key: u64) -> usize {
-    let spread = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (spread >> (64 - cells.len().trailing_zeros())) as usize
+fn home(key: u64, shift: u32) -> usize {
+    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift) as usize
 }
 
 /// A group of several packets spreads its survivors over its row, `point` being its number at this step.

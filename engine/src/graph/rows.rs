@@ -98,7 +98,7 @@ impl Graph {
     /// entry an edge, all above zero. Rows ascend by target.
     ///
     /// # Errors
-    /// When the weights of a row add up to infinity.
+    /// When the weights of a row add up to infinity, or to next to nothing.
     ///
     /// # Panics
     /// When the lengths do not fit.
@@ -320,6 +320,10 @@ fn row_totals(offsets: &[u64], weights: &[f64]) -> Result<Vec<f64>> {
         let total: f64 = weights[pair[0] as usize..pair[1] as usize].iter().sum();
         if !total.is_finite() {
             let what = "the weights of one node's edges add up to infinity; scale them down".to_owned();
+            return Err(Error::Graph { what });
+        }
+        if 0.0 < total && total < f64::MIN_POSITIVE {
+            let what = "the weights of one node's edges are too small to be divided; scale them up".to_owned();
             return Err(Error::Graph { what });
         }
         totals.push(total);
