@@ -7,10 +7,10 @@
 //!    └────────── credits ────────┘         time = pipeline << 16 | step
 //! ```
 //!
-//! - [`deal`](mod@deal) hands out tasks (a stretch of sources of one pipeline) to whichever worker has a credit left,
+//! - `deal` hands out tasks (a stretch of sources of one pipeline) to whichever worker has a credit left,
 //!   so that a slow worker holds up nobody, and lets go of a pipeline's time when all its tasks are out.
-//! - [`walk`](mod@walk) walks one task at a time and returns the credit.
-//! - [`seal`](mod@seal) collects the pieces; when the frontier has passed a pipeline, nothing of it is under way any
+//! - `walk` walks one task at a time and returns the credit.
+//! - `seal` collects the pieces; when the frontier has passed a pipeline, nothing of it is under way any
 //!   more, and its segment goes to the writer thread, which flushes it to the disk and renames it.
 //!
 //! **A pipeline is written only after timely's frontier has passed it; what is sealed is never walked again.** (Test:
