@@ -104,18 +104,32 @@ pub(crate) struct LoadArguments {
     pub(crate) json: bool,
 }
 
+/// The restart probability, under the names that people have for it.
+#[derive(Debug, Args)]
+pub(crate) struct RestartArguments {
+    /// The chance that a walk ends at a step, above 0 and at most 1 [default: 0.15, or the index's own]
+    #[arg(long, value_name = "P", conflicts_with = "damping", value_parser = restart_prob)]
+    restart_prob: Option<f64>,
+    /// 1 - restart probability, as other programs call it
+    #[arg(long, value_name = "D", value_parser = damping)]
+    damping: Option<f64>,
+    /// Refused: it means two things
+    #[arg(long, hide = true, value_parser = alpha)]
+    alpha: Option<f64>,
+}
+
+impl RestartArguments {
+    /// The restart probability, if one was given.
+    pub(crate) fn given(&self) -> Option<f64> {
+        self.restart_prob.or(self.damping.map(|damping| 1.0 - damping)).or(self.alpha)
+    }
+}
+
 /// The parameters of an index.
 #[derive(Debug, Args)]
 pub(crate) struct PlanParameters {
-    /// The chance that a walk ends at a step, above 0 and at most 1 [default: 0.15]
-    #[arg(long, value_name = "P", conflicts_with = "damping", value_parser = restart_prob)]
-    pub(crate) restart_prob: Option<f64>,
-    /// 1 - restart probability, as other programs call it
-    #[arg(long, value_name = "D", value_parser = damping)]
-    pub(crate) damping: Option<f64>,
-    /// Refused: it means two things
-    #[arg(long, hide = true, value_parser = alpha)]
-    pub(crate) alpha: Option<f64>,
+    #[command(flatten)]
+    pub(crate) restart: RestartArguments,
     /// The least number of walks of a node [default: 16]
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
     pub(crate) walks: Option<u32>,
@@ -131,9 +145,8 @@ impl PlanParameters {
     /// The plan: what was given, defaults for the rest.
     pub(crate) fn plan(&self) -> Plan {
         let default = Plan::default();
-        let restart_prob = self.restart_prob.or(self.damping.map(|damping| 1.0 - damping));
         Plan {
-            restart_prob: restart_prob.unwrap_or(default.restart_prob),
+            restart_prob: self.restart.given().unwrap_or(default.restart_prob),
             walks: self.walks.unwrap_or(default.walks),
             walks_per_edge: self.walks_per_edge.unwrap_or(default.walks_per_edge),
             rng_key: self.rng_key.unwrap_or(default.rng_key),
@@ -204,15 +217,8 @@ pub(crate) struct QueryArguments {
     /// The index to ask
     #[arg(long, value_name = "NAME")]
     pub(crate) index: Option<String>,
-    /// For --method exact: the restart probability, where it is not the index's
-    #[arg(long, value_name = "P", conflicts_with = "damping", value_parser = restart_prob)]
-    pub(crate) restart_prob: Option<f64>,
-    /// For --method exact: 1 - restart probability
-    #[arg(long, value_name = "D", value_parser = damping)]
-    pub(crate) damping: Option<f64>,
-    /// Refused: it means two things
-    #[arg(long, hide = true, value_parser = alpha)]
-    pub(crate) alpha: Option<f64>,
+    #[command(flatten)]
+    pub(crate) restart: RestartArguments,
     /// For --method exact: stop when this much of the seeds' mass is unaccounted for
     #[arg(long, value_name = "MASS", default_value_t = 1e-12)]
     pub(crate) residual: f64,

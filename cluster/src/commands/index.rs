@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use walkprint_cluster::build::{BuildOptions, BuildOutcome, BuildProgress, build_index};
 use walkprint_cluster::error::Error;
+use walkprint_engine::plan::Plan;
 use walkprint_engine::store::Store;
 
 use crate::arguments::IndexArguments;
@@ -89,20 +90,23 @@ fn describe(store: &Path, outcome: &BuildOutcome, took: Duration) -> String {
     };
     format!(
         "walked    {} steps in {} ({:.1} M steps/s{resumed})\n\
-         index     {:?}, restart probability {}, walks max({}, {} x out-degree), key {}\n\
+         index     {:?}, {}\n\
          stored    {} entries in {} ({per_entry:.2} bytes an entry), digest {}\n\
          next      walkprint query {} --seed ID\n",
         count(outcome.steps),
         duration(took),
         outcome.steps as f64 / seconds / 1e6,
         entry.name,
-        entry.plan.restart_prob,
-        entry.plan.walks,
-        entry.plan.walks_per_edge,
-        entry.plan.rng_key,
+        describe_plan(&entry.plan),
         count(entry.entries),
         size(entry.bytes),
         &entry.fingerprint_digest[..16],
         store.display(),
     )
+}
+
+/// A plan in one line.
+pub(crate) fn describe_plan(plan: &Plan) -> String {
+    let Plan { restart_prob, walks, walks_per_edge, rng_key } = plan;
+    format!("restart probability {restart_prob}, walks max({walks}, {walks_per_edge} x out-degree), key {rng_key}")
 }

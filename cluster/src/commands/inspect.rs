@@ -57,14 +57,11 @@ pub(crate) fn run(arguments: InspectArguments) -> anyhow::Result<Outcome> {
     );
     for entry in &manifest.indexes {
         text += &format!(
-            "index     {:?}, generation {}: restart probability {}, walks max({}, {} x out-degree), key {}\n\
+            "index     {:?}, generation {}: {}\n\
              \u{20}         {} entries in {} ({:.2} bytes an entry, {} segments), digest {}\n",
             entry.name,
             entry.generation,
-            entry.plan.restart_prob,
-            entry.plan.walks,
-            entry.plan.walks_per_edge,
-            entry.plan.rng_key,
+            super::index::describe_plan(&entry.plan),
             count(entry.entries),
             size(entry.bytes),
             entry.bytes as f64 / entry.entries.max(1) as f64,

@@ -19,8 +19,7 @@ use crate::terminal::{Outcome, print, print_json};
 pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     let store = Store::open(&arguments.store)?;
     let (graph, labels) = (store.graph()?, store.labels()?);
-    let restart_prob = arguments.restart_prob.or(arguments.damping.map(|damping| 1.0 - damping));
-    let (index, restart_prob) = choose_index(&store, &graph, &arguments, restart_prob)?;
+    let (index, restart_prob) = choose_index(&store, &graph, &arguments, arguments.restart.given())?;
     let mut seeds = arguments.seeds.iter().map(|text| seed(text, &labels)).collect::<anyhow::Result<Vec<_>>>()?;
     if let Some(file) = &arguments.seeds_file {
         read_seeds(file, &mut seeds)?;
