@@ -1,1 +1,20 @@
-//! What no single crate can check.
+//! What no single crate can check: the parts together, the program from outside, and the repository itself.
+//!
+//! The tests are in `tests/tests/`, one subject a file. This library is what they share, in reading order: fixed
+//! [`draws`] to make cases from, small [`graphs`], a [`dense`] solver that shares no code with the engine, the
+//! estimates of [`fingerprints`], [`stores`] in temporary directories, the [`golden`] stores that are checked in, and
+//! the [`program`] as a user runs it.
+
+pub mod draws;
+
+pub mod graphs;
+
+pub mod dense;
+
+pub mod fingerprints;
+
+pub mod stores;
+
+pub mod golden;
+
+pub mod program;
