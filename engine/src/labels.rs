@@ -28,6 +28,7 @@ const STRINGS: u32 = 4;
 /// The ids of a graph's nodes.
 pub struct Labels {
     path: PathBuf,
+    digest: u128,
     rank_of_node: Section<u32>,
     node_of_rank: Section<u32>,
     ids: Ids,
@@ -91,7 +92,7 @@ impl Labels {
             let fst = Fst::new(file.section::<u8>(STRINGS)?);
             Ids::Strings(Box::new(fst.map_err(|error| Error::damaged(path, format!("the ids: {error}")))?))
         };
-        let labels = Labels { path: path.to_owned(), rank_of_node, node_of_rank, ids };
+        let labels = Labels { path: path.to_owned(), digest: file.digest(), rank_of_node, node_of_rank, ids };
         let count = match &labels.ids {
             Ids::Integers(ids) => ids.len(),
             Ids::Strings(fst) => fst.len(),
@@ -100,6 +101,12 @@ impl Labels {
             return Err(Error::damaged(path, "ids and node order differ in length"));
         }
         Ok(labels)
+    }
+
+    /// The digest of the label file.
+    #[must_use]
+    pub fn digest(&self) -> u128 {
+        self.digest
     }
 
     /// How many nodes have a label: all of them.

@@ -138,20 +138,17 @@ impl Store {
     /// When the file is not the one that the manifest lists.
     pub fn graph(&self) -> Result<Graph> {
         let graph = Graph::open(&self.graph_path())?;
-        let got = format!("{:032x}", graph.digest());
-        if got != self.manifest.graph.digest {
-            let (expected, what) = (self.manifest.graph.digest.clone(), "the manifest lists another graph than");
-            return Err(Error::Mismatch { path: self.graph_path(), what, expected, got });
-        }
+        expect_digest(self.graph_path(), &self.manifest.graph.digest, graph.digest())?;
         Ok(graph)
     }
 
     /// Maps the labels.
     ///
     /// # Errors
-    /// When the file is damaged or has not one label a node.
+    /// When the file is damaged, is not the one that the manifest lists, or has not one label a node.
     pub fn labels(&self) -> Result<Labels> {
         let labels = Labels::open(&self.labels_path())?;
+        expect_digest(self.labels_path(), &self.manifest.graph.labels_digest, labels.digest())?;
         if labels.len() as u64 != self.manifest.graph.report.nodes {
             return Err(Error::damaged(&self.labels_path(), "it has not one label for each node"));
         }
@@ -347,6 +344,13 @@ pub fn index_directory(name: &str, generation: u64) -> Result<String> {
         return Err(Error::Parameter { name: "the index's name", expected, got: format!("{name:?}") });
     }
     Ok(format!("index-{name}-{generation}"))
+}
+
+/// A file must be the very one that the manifest lists.
+fn expect_digest(path: PathBuf, expected: &str, got: u128) -> Result<()> {
+    let (expected, got) = (expected.to_owned(), format!("{got:032x}"));
+    let what = "this file is another than the manifest lists:";
+    if got == expected { Ok(()) } else { Err(Error::Mismatch { path, what, expected, got }) }
 }
 
 fn index_name(directory: &str) -> Option<&str> {

@@ -2,7 +2,7 @@
 
 use walkprint_engine::fingerprint::{Visits, encode};
 use walkprint_engine::ids::NodeId;
-use walkprint_engine::plan::Plan;
+use walkprint_engine::plan::{MAX_WALKS, Plan};
 
 use crate::kernel::{Kernel, Visited, Walkable};
 
@@ -91,9 +91,11 @@ pub fn walker_bytes(heaviest_visits: f64, nodes: usize) -> u64 {
     // Some sources start together; random visits pass their expectation a little; nobody visits more than all nodes.
     let visits = (heaviest_visits.max(WALKS_TOGETHER as f64 / 0.15) * 1.1) as u64;
     let entries = visits.min(nodes as u64 + WALKS_TOGETHER * 16);
-    // The table doubles when half of it is in use, and the old one is there while the new one is filled.
-    let cells = 16 * (entries * 4).next_power_of_two() * 3 / 2;
-    cells + entries * 2 * size_of::<Visited>() as u64 + visits * 8
+    // The table doubles when a third of it is in use, and the old one is there while the new one is filled.
+    let cells = 16 * (entries * 3).next_power_of_two() * 3 / 2;
+    // What lands in one step: a packet or more a walk, where a walk makes several visits.
+    let landings = visits.min(2 * MAX_WALKS) * 8;
+    cells + entries * 2 * size_of::<Visited>() as u64 + landings
 }
 
 /// Sorts by key with a radix sort, lowest digit first. Keys are below `bound`. `scratch` is room of the same size.

@@ -42,7 +42,7 @@ pub(super) struct Least {
 
 impl Least {
     pub(super) fn total(&self) -> u64 {
-        PROGRAM_BYTES + self.graph + self.workers + self.segments
+        PROGRAM_BYTES.saturating_add(self.graph).saturating_add(self.workers).saturating_add(self.segments)
     }
 }
 
@@ -56,11 +56,13 @@ impl Budget {
         let pipeline = pipelines.iter().map(|pipeline| visits(pipeline.first, pipeline.end)).fold(0.0, f64::max);
         Least {
             graph: graph.walk_rows().bytes(),
-            workers: workers as u64 * (WORKER_BYTES + tally::walker_bytes(heaviest, graph.nodes())),
+            workers: tally::walker_bytes(heaviest, graph.nodes())
+                .saturating_add(WORKER_BYTES)
+                .saturating_mul(workers as u64),
             // Two pipelines are open around the dealer's place, there is one more copy while a segment is put
             // together, one waits and one is being written.
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size in bytes")]
-            segments: (4 + writer::WAITING as u64) * (pipeline * BYTES_A_VISIT) as u64,
+            segments: ((4 + writer::WAITING) as f64 * pipeline * BYTES_A_VISIT) as u64, // saturates
         }
     }
 
@@ -83,7 +85,7 @@ impl Budget {
                 ),
             });
         }
-        let with_copy = least.total() + least.graph;
+        let with_copy = least.total().saturating_add(least.graph);
         let copy_graph = with_copy <= memory_bytes;
         Ok(Budget { bytes: if copy_graph { with_copy } else { least.total() }, copy_graph, credits: CREDITS })
     }

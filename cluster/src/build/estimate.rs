@@ -46,6 +46,7 @@ pub struct Estimate {
 pub fn estimate(store: &Store, plan: &Plan, workers: usize) -> Result<Estimate> {
     plan.check()?;
     let graph = store.graph()?;
+    graph.verify_walk_rows()?;
     let nodes = NodeId::try_from(graph.nodes()).expect("the graph's builder bounds the number of nodes");
     let least = Budget::least(&graph, plan, workers);
     let rows = graph.walk_rows().checked()?;
@@ -80,7 +81,7 @@ pub fn estimate(store: &Store, plan: &Plan, workers: usize) -> Result<Estimate> 
         steps: scaled(steps),
         entries: scaled(entries),
         bytes: scaled(bytes) + 8 * u64::from(nodes),
-        memory_bytes: least.total() + least.graph,
+        memory_bytes: least.total().saturating_add(least.graph),
         least_memory_bytes: least.total(),
         time: began.elapsed().mul_f64(scale / workers as f64),
     })

@@ -105,6 +105,7 @@ pub fn build_index(
     let directory = index_directory(&options.name, generation)?;
     let graph = store.graph()?;
     // What can be refused is refused before anything is made.
+    graph.verify_walk_rows()?;
     let budget = Budget::new(&graph, &options.plan, options.workers, options.memory_bytes)?;
     prepare_directory(&lock, manifest, options, &directory)?;
     let directory_path = store.path().join(&directory);

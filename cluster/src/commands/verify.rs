@@ -16,6 +16,7 @@ pub(crate) fn run(arguments: VerifyArguments) -> anyhow::Result<Outcome> {
     let mut find = |path: PathBuf, result: Result<()>| match result {
         // What cannot be read is neither whole nor damaged: the question has no answer.
         Err(error @ (Error::Io { .. } | Error::NoStore { .. })) => Err(error),
+        Err(error @ Error::Version { .. }) if path == arguments.store => Err(error),
         Err(error) => {
             findings.push((path, Some(error.to_string())));
             Ok(())

@@ -90,8 +90,8 @@ impl WalkRows {
         Ok(WalkRows { path: self.path.clone(), offsets, steps })
     }
 
-    /// Checks that every row lies inside the edges and every step leads to a node, so that a reader need not check
-    /// again. Cost: one pass, memory speed.
+    /// Checks that every row lies inside the edges, every step leads to a node and every share is one, so that a reader
+    /// need not check again. Cost: one pass, memory speed.
     ///
     /// # Errors
     /// When anything points outside: the file is damaged.
@@ -106,12 +106,14 @@ impl WalkRows {
             return Err(Error::damaged(&self.path, format!("row {at} does not lie inside the graph")));
         }
         let inside = |target: NodeId| u64::from(target) < nodes;
+        // Outside [0, 1] a share would send more than there is, and walks might never end.
+        let whole = |slot: &AliasSlot| inside(slot.target) && inside(slot.alias) && (0.0..=1.0).contains(&slot.share);
         let (edges, all_inside) = match self.steps() {
             Steps::Plain(targets) => (targets.len(), targets.iter().all(|&target| inside(target))),
-            Steps::Alias(slots) => (slots.len(), slots.iter().all(|slot| inside(slot.target) && inside(slot.alias))),
+            Steps::Alias(slots) => (slots.len(), slots.iter().all(whole)),
         };
         if !all_inside || self.offsets.last().copied() != Some(edges as u64) {
-            return Err(Error::damaged(&self.path, "an edge leads to a node that does not exist"));
+            return Err(Error::damaged(&self.path, "an edge leads to no node, or a share of it is none"));
         }
         Ok(())
     }

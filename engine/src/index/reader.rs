@@ -1,7 +1,6 @@
 //! All segments of an index as one: look-up by source.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
@@ -46,20 +45,22 @@ pub struct IndexEntry {
     pub segments: Vec<SegmentEntry>,
 }
 
-/// An open index. Segments are mapped when they are first needed.
+/// An open index. All segments are mapped, so that it goes on when a newer generation takes its place and its files
+/// lose their names.
 #[derive(Debug)]
 pub struct Index {
     entry: IndexEntry,
     directory: PathBuf,
-    graph_digest: u128,
-    segments: Vec<OnceLock<Segment>>,
+    segments: Vec<Segment>,
 }
 
 impl Index {
-    /// Opens the index that a manifest describes, for a graph of `nodes` nodes with this digest. Cost: constant.
+    /// Opens the index that a manifest describes, for a graph of `nodes` nodes with this digest. Cost: the heads of all
+    /// segments are read, some ten microseconds each.
     ///
     /// # Errors
-    /// When the index was built from another graph or does not cover all sources.
+    /// When the index was built from another graph, does not cover all sources, or a segment is not the one that the
+    /// manifest lists.
     pub fn open(store: &Path, entry: &IndexEntry, nodes: usize, graph_digest: u128) -> Result<Index> {
         let directory = store.join(&entry.directory);
         let expected = format!("{graph_digest:032x}");
@@ -77,8 +78,10 @@ impl Index {
         if next as usize != nodes {
             return Err(Error::damaged(&directory, format!("its segments cover {next} of {nodes} sources")));
         }
-        let segments = entry.segments.iter().map(|_| OnceLock::new()).collect();
-        Ok(Index { entry: entry.clone(), directory, graph_digest, segments })
+        let plan_digest = entry.plan.digest();
+        let open = |expected| open_segment(&directory, expected, graph_digest, plan_digest);
+        let segments = entry.segments.iter().map(open).collect::<Result<_>>()?;
+        Ok(Index { entry: entry.clone(), directory, segments })
     }
 
     /// What the manifest says of the index.
@@ -96,13 +99,13 @@ impl Index {
     /// A source's fingerprint. Cost: a binary search over segments, then the fingerprint's bytes are read once.
     ///
     /// # Errors
-    /// When the fingerprint is damaged, or its segment belongs to another graph or plan.
+    /// When the fingerprint is damaged.
     ///
     /// # Panics
     /// When `source` is no node of the graph.
     pub fn fingerprint(&self, source: NodeId) -> Result<Fingerprint<'_>> {
         let at = self.entry.segments.partition_point(|segment| segment.pipeline.end <= source);
-        self.segment(at)?.fingerprint(source)
+        self.segments[at].fingerprint(source)
     }
 
     /// The error that a fingerprint which cannot be unpacked deserves.
@@ -118,38 +121,35 @@ impl Index {
     pub fn verify(&self) -> Result<u64> {
         let nodes = self.entry.segments.last().map_or(0, |segment| segment.pipeline.end) as usize;
         let mut entries = 0;
-        for at in 0..self.segments.len() {
-            entries += self.segment(at)?.verify(nodes)?;
+        for segment in &self.segments {
+            entries += segment.verify(nodes)?;
         }
-        let digest = fingerprint_digest((0..self.segments.len()).map(|at| self.segment(at)))?;
+        let digest = fingerprint_digest(self.segments.iter().map(Ok))?;
         if entries != self.entry.entries || format!("{digest:032x}") != self.entry.fingerprint_digest {
             return Err(Error::damaged(&self.directory, "its fingerprints are not those that the manifest lists"));
         }
         Ok(entries)
     }
+}
 
-    fn segment(&self, at: usize) -> Result<&Segment> {
-        if let Some(segment) = self.segments[at].get() {
-            return Ok(segment);
-        }
-        let expected = &self.entry.segments[at];
-        let path = self.directory.join(&expected.file);
-        let segment = Segment::open(&path)?;
-        let (id, plan) = (segment.id(), self.entry.plan.digest());
-        if id.pipeline != expected.pipeline || segment.file().bytes() != expected.bytes {
-            return Err(Error::damaged(&path, "it is not the segment that the manifest lists"));
-        }
-        for (what, got, expected) in [
-            ("this segment was built from graph", id.graph_digest, self.graph_digest),
-            ("this segment was built by plan", id.plan_digest, plan),
-        ] {
-            if got != expected {
-                let (expected, got) = (format!("{expected:032x}"), format!("{got:032x}"));
-                return Err(Error::Mismatch { path, what, expected, got });
-            }
-        }
-        Ok(self.segments[at].get_or_init(|| segment))
+/// Opens a segment and makes sure that it is the one that the manifest lists.
+fn open_segment(directory: &Path, expected: &SegmentEntry, graph_digest: u128, plan_digest: u128) -> Result<Segment> {
+    let path = directory.join(&expected.file);
+    let segment = Segment::open(&path)?;
+    let id = segment.id();
+    if id.pipeline != expected.pipeline || segment.file().bytes() != expected.bytes {
+        return Err(Error::damaged(&path, "it is not the segment that the manifest lists"));
     }
+    for (what, got, expected) in [
+        ("this segment was built from graph", id.graph_digest, graph_digest),
+        ("this segment was built by plan", id.plan_digest, plan_digest),
+    ] {
+        if got != expected {
+            let (expected, got) = (format!("{expected:032x}"), format!("{got:032x}"));
+            return Err(Error::Mismatch { path, what, expected, got });
+        }
+    }
+    Ok(segment)
 }
 
 /// The digest over all fingerprints in source order: it depends on the fingerprints, not on how they are cut into
