@@ -18,11 +18,14 @@
 //! **A row never has two edges to one target, nor an edge of weight zero.** (Test: `graph::builder::tests`.)
 
 mod builder;
+mod inflow;
 mod order;
 mod rows;
 mod walk_rows;
 
 pub use builder::{BuildReport, BuiltGraph, build};
+pub use inflow::Inflow;
+pub(crate) use inflow::{InWeights, Region, SLICE};
 pub use order::NodeOrder;
 pub use rows::{Graph, Row, RowWeights};
 pub use walk_rows::{AliasSlot, CheckedRows, Steps, WalkRows};

@@ -53,8 +53,11 @@ pub enum Status {
     },
     /// Scores are estimates with a standard error each.
     Estimated {
-        /// The share of the seeds' mass whose part of the scores came from fingerprints; the rest was pushed exactly.
+        /// The share of the seeds' mass whose part of the scores came from fingerprints; the rest was pushed exactly, or
+        /// swept along all edges.
         sampled: f64,
+        /// An estimate of the L1 error of the linear core: what `precision` asks for.
+        l1_error: f64,
     },
 }
 

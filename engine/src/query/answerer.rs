@@ -1,25 +1,26 @@
 //! From a question to an answer: choose a method, compute the core, apply the dangling policy, rank.
 
+use std::sync::Arc;
+
 use super::answer::{Answer, Ranked, Scores, Status};
-use super::combine::{self, Left};
+use super::combine::{self, Bound, Left};
 use super::dangling::{self, Scaling, UniformCore};
 use super::exact;
 use super::lookup;
 use super::push::Pusher;
 use super::question::{Dangling, Method, Question};
 use super::ranking::{self, Candidate};
+use super::sweep::LazySweeper;
 use super::tally;
 use super::workspace::{Workspace, node_at};
 use crate::error::{Error, Result};
-use crate::graph::Graph;
+use crate::graph::{Graph, Inflow};
 use crate::ids::{MAX_NODES, NodeId};
 use crate::index::Index;
 use crate::labels::Labels;
 
-/// Passes of [`exact`] are about this part of the bound that [`exact::rounds`] gives.
-const USUAL_ROUNDS: u64 = 4;
-/// Edges that [`Method::Auto`] lets `exact` push along: about what a `combine` costs.
-const CHEAP_EXACT: u64 = 4_000_000;
+/// Nodes and edges of a graph on which [`Method::Auto`] asks no estimate: an exact answer takes some milliseconds.
+const CHEAP_EXACT: u64 = 50_000;
 /// From this part of the nodes on, [`Method::Auto`] treats seeds as dense.
 const DENSE_SEEDS: usize = 8;
 /// Estimates that differ by less, relatively, differ by rounding only.
@@ -40,6 +41,7 @@ pub struct Answerer<'a> {
     index: Option<&'a Index>,
     restart_prob: f64,
     space: Workspace,
+    sweeper: LazySweeper<'a>,
     uniform: Option<UniformCore>,
 }
 
@@ -49,6 +51,8 @@ struct Core {
     /// The part of the seeds' mass that the core lacks, at most.
     lacking: f64,
     status: Status,
+    /// Whether the last sweep knows how far scores are off.
+    swept: bool,
 }
 
 impl<'a> Answerer<'a> {
@@ -95,7 +99,23 @@ impl<'a> Answerer<'a> {
                 return Err(Error::Parameter { name: "restart_prob", expected, got: restart_prob.to_string() });
             }
         }
-        Ok(Answerer { graph, labels, index, restart_prob, space: Workspace::new(nodes), uniform: None })
+        let (space, sweeper) = (Workspace::new(nodes), LazySweeper::new(graph, None));
+        Ok(Answerer { graph, labels, index, restart_prob, space, sweeper, uniform: None })
+    }
+
+    /// Takes a graph that was turned round already, so that several answerers share it. It must be this graph.
+    #[must_use]
+    pub fn with_inflow(self, inflow: Arc<Inflow>) -> Answerer<'a> {
+        debug_assert_eq!(inflow.nodes(), self.graph.nodes(), "the same graph");
+        Answerer { sweeper: LazySweeper::new(self.graph, Some(inflow)), ..self }
+    }
+
+    /// The graph turned round, as questions that grow wide need it; made now unless it was before.
+    ///
+    /// # Errors
+    /// When the graph is damaged.
+    pub fn inflow(&mut self) -> Result<Arc<Inflow>> {
+        self.sweeper.inflow()
     }
 
     /// The graph that is asked.
@@ -153,30 +173,35 @@ impl<'a> Answerer<'a> {
         let seeds = question.seeds.weights();
         let method = self.method(question);
         let index = || self.index.ok_or(Error::NeedsIndex { method: method.to_string() });
-        let (lacking, status) = match method {
+        let (space, sweeper) = (&mut self.space, &mut self.sweeper);
+        Ok(match method {
             Method::Exact | Method::Auto => {
-                let residual = exact::solve(pusher, &mut self.space, seeds, question.residual)?;
-                (residual, Status::Exact { residual, error_bound: residual })
+                let residual = exact::solve(pusher, space, sweeper, seeds, question.residual)?;
+                Core {
+                    method,
+                    lacking: residual,
+                    status: Status::Exact { residual, error_bound: residual },
+                    swept: false,
+                }
             }
             Method::Lookup => {
-                lookup::solve(index()?, &mut self.space, seeds)?;
-                (0.0, Status::Estimated { sampled: 1.0 })
+                let l1_error = lookup::solve(index()?, space, seeds)?;
+                Core { method, lacking: 0.0, status: Status::Estimated { sampled: 1.0, l1_error }, swept: false }
             }
             Method::Combine => {
-                let Left { sampled, dropped } =
-                    combine::solve(pusher, index()?, &mut self.space, seeds, question.push)?;
-                (dropped, Status::Estimated { sampled })
+                let bound = Bound::of(question, index()?.plan());
+                let Left { sampled, dropped, error, swept } =
+                    combine::solve(pusher, index()?, space, sweeper, seeds, bound)?;
+                Core { method, lacking: dropped, status: Status::Estimated { sampled, l1_error: error }, swept }
             }
-        };
-        Ok(Core { method, lacking, status })
+        })
     }
 
     fn method(&self, question: &Question) -> Method {
         match question.method {
             Method::Auto => {
                 let pusher = Pusher::new(self.graph, self.restart_prob);
-                let rounds = exact::rounds(self.restart_prob, question.residual) / USUAL_ROUNDS;
-                let cheap = pusher.scan_cost().saturating_mul(rounds) <= CHEAP_EXACT;
+                let cheap = pusher.scan_cost() <= CHEAP_EXACT;
                 let dense = self.graph.nodes() <= DENSE_SEEDS * question.seeds.weights().len();
                 if self.index.is_none() || cheap || dense { Method::Exact } else { Method::Combine }
             }
@@ -192,7 +217,7 @@ impl<'a> Answerer<'a> {
         let nodes = self.graph.nodes();
         let seeds: Vec<(NodeId, f64)> = (0..nodes).map(|at| (node_at(at), 1.0 / nodes as f64)).collect();
         let pusher = Pusher::new(self.graph, self.restart_prob);
-        let solved = exact::solve(pusher, &mut self.space, &seeds, residual);
+        let solved = exact::solve(pusher, &mut self.space, &mut self.sweeper, &seeds, residual);
         let uniform =
             solved.map(|residual| UniformCore { core: self.space.answer.clone(), ended: self.space.ended, residual });
         self.space.clear();
@@ -236,7 +261,7 @@ impl<'a> Answerer<'a> {
         let best = ranking::best(self.labels, candidates, question.top, tie)?;
         let mut results = Vec::with_capacity(best.len());
         for (place, Candidate { node, score }) in best.into_iter().enumerate() {
-            let std_error = scaling.std_error(graph, node, space.core(node), self.variance(node)?);
+            let std_error = scaling.std_error(graph, node, space.core(node), self.variance(node, &core)?);
             results.push(Ranked { node, id: self.labels.id(node)?, score, std_error, rank: place + 1 });
         }
         Ok(Answer {
@@ -256,7 +281,8 @@ impl<'a> Answerer<'a> {
         let nodes = graph.nodes();
         let mut std_errors = vec![0.0; nodes];
         for (at, std_error) in std_errors.iter_mut().enumerate() {
-            *std_error = scaling.std_error(graph, node_at(at), space.core(node_at(at)), self.variance(node_at(at))?);
+            *std_error =
+                scaling.std_error(graph, node_at(at), space.core(node_at(at)), self.variance(node_at(at), &core)?);
         }
         let scores = (0..nodes).map(node_at).map(|node| scaling.score(graph, node, space.core(node))).collect();
         let (method, dangling) = (core.method, question.dangling);
@@ -264,8 +290,9 @@ impl<'a> Answerer<'a> {
     }
 
     /// The variance of a node's core.
-    fn variance(&self, node: NodeId) -> Result<f64> {
+    fn variance(&self, node: NodeId, core: &Core) -> Result<f64> {
         match self.index {
+            _ if core.swept => Ok(self.sweeper.error(node).powi(2)),
             Some(index) => tally::variance(index, node, &self.space),
             None => Ok(0.0),
         }

@@ -6,16 +6,16 @@ use crate::error::Result;
 use crate::ids::NodeId;
 use crate::index::Index;
 
-/// Adds every seed's fingerprint on a clear workspace.
+/// Adds every seed's fingerprint on a clear workspace. Returns an estimate of the L1 error.
 ///
 /// # Errors
 /// When a fingerprint is damaged.
-pub(super) fn solve(index: &Index, space: &mut Workspace, seeds: &[(NodeId, f64)]) -> Result<()> {
+pub(super) fn solve(index: &Index, space: &mut Workspace, seeds: &[(NodeId, f64)]) -> Result<f64> {
     if space.residual.len() / 8 < seeds.len() {
         space.go_wide();
     }
     for &(node, weight) in seeds {
         tally::add(index, node, weight, space)?;
     }
-    Ok(())
+    Ok(tally::l1_error(space))
 }

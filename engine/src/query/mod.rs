@@ -39,6 +39,10 @@ mod workspace;
 
 mod push;
 
+mod vector;
+
+mod sweep;
+
 mod exact;
 
 mod tally;

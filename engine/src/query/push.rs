@@ -14,15 +14,15 @@
 //! may be answered by other means.
 //!
 //! Few nodes are pushed from a list, in rounds: what rises above the threshold in one round is pushed in the next
-//! ([`local`]). Where the list grows to a good part of the graph, passing over all rows in memory order is
-//! cheaper than jumping between them ([`scan`]): the two halves of PowerPush (Wu et al. 2021, section 5).
+//! ([`local`]). Where the list grows to a good part of the graph, passing over all rows again and again is cheaper than jumping
+//! between them: see [`super::sweep`].
 
-use super::workspace::{Workspace, node_at};
+use super::workspace::Workspace;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::ids::NodeId;
 
-/// A list whose pushes cost more than a scan divided by this is replaced by a scan.
+/// A list whose pushes cost more than passing over everything divided by this is too wide.
 const WIDE_DIVISOR: u64 = 8;
 /// The most rounds of pushing, whatever the restart probability.
 pub(super) const MOST_ROUNDS: u64 = 1_000_000;
@@ -48,8 +48,10 @@ pub(super) struct Stop {
     pub(super) left: f64,
     /// Pushing stops after about this many edges.
     pub(super) work: u64,
-    /// Pushing stops after this many rounds or scans.
+    /// Pushing stops after this many rounds.
     pub(super) rounds: u64,
+    /// Whether pushing stops where it concerns a good part of the graph.
+    pub(super) narrow: bool,
 }
 
 /// Why pushing from a list stopped.
@@ -57,7 +59,7 @@ pub(super) struct Stop {
 pub(super) enum Pushed {
     /// Nothing is above the threshold, or one of the bounds is reached.
     Enough,
-    /// The list has become wide: scans are cheaper.
+    /// The list has become wide: sweeps are cheaper.
     Wide,
 }
 
@@ -85,7 +87,7 @@ pub(super) fn local(pusher: Pusher<'_>, space: &mut Workspace, stop: Stop) -> Re
     }
     let mut next: Vec<NodeId> = Vec::new();
     loop {
-        if wide_cost < list_cost || space.is_wide() {
+        if stop.narrow && (wide_cost < list_cost || space.is_wide()) {
             list.iter().for_each(|&node| space.dequeue(node));
             space.go_wide();
             return Ok((Pushed::Wide, work, rounds));
@@ -133,48 +135,6 @@ pub(super) fn local(pusher: Pusher<'_>, space: &mut Workspace, stop: Stop) -> Re
         list.clear();
         std::mem::swap(&mut list, &mut next);
     }
-}
-
-/// Passes once over all nodes in memory order and pushes each whose residual is above `threshold` x max(1, out-degree).
-/// What a push adds to later nodes is pushed in the same pass, as in a Gauss-Seidel step. Returns the work: the edges
-/// that were pushed along. Expects a wide workspace.
-///
-/// Cost: one read of residuals, and the out-edges of what is pushed.
-///
-/// # Errors
-/// When the graph is damaged.
-pub(super) fn scan(pusher: Pusher<'_>, space: &mut Workspace, threshold: f64) -> Result<u64> {
-    let restart_prob = pusher.restart_prob;
-    let mut work = 0;
-    for at in 0..space.residual.len() {
-        let mass = space.residual[at];
-        if mass <= threshold {
-            continue;
-        }
-        let node = node_at(at);
-        let cost = pusher.cost(node);
-        if mass <= threshold * (cost as f64) {
-            continue;
-        }
-        work += cost;
-        space.residual[at] = 0.0;
-        space.answer[at] += restart_prob * mass;
-        let onward = (1.0 - restart_prob) * mass;
-        if pusher.is_dangling(node) {
-            space.ended += onward;
-            continue;
-        }
-        let residual = space.residual.as_mut_slice();
-        pusher.spread(node, onward, |target, share| match residual.get_mut(target as usize) {
-            Some(slot) => {
-                *slot += share;
-                true
-            }
-            None => false,
-        })?;
-    }
-    space.recount();
-    Ok(work)
 }
 
 impl<'g> Pusher<'g> {

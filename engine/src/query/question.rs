@@ -21,6 +21,8 @@ pub struct Question {
     pub dangling: Dangling,
     /// For `exact`: the residual to stop at, above 0 and below 1. It bounds the L1 error of the linear core.
     pub residual: f64,
+    /// For `combine`: the L1 error to aim at, above 0 and below 1; overrides the threshold of `push`.
+    pub precision: Option<f64>,
     /// For `combine`: how far to push before fingerprints take over.
     pub push: PushBound,
 }
@@ -48,12 +50,14 @@ pub struct PushBound {
     /// The share of the seeds' mass that may be left out instead of reading many fingerprints for it. What was left out
     /// is missing from [`mass_accounted`](super::Answer::mass_accounted). At least 0, below 1.
     pub drop: f64,
+    /// Whether to pass over all edges instead, again and again, where that takes less time than fingerprints.
+    pub sweep: bool,
 }
 
 impl Default for PushBound {
     /// On graphs like soc-Epinions1 as much time goes to fingerprints as to the exact last step; nothing is left out.
     fn default() -> Self {
-        PushBound { threshold: 2.5e-4, work: 50_000_000, drop: 0.0 }
+        PushBound { threshold: 2.5e-4, work: 50_000_000, drop: 0.0, sweep: true }
     }
 }
 
@@ -67,6 +71,7 @@ impl Question {
             top: 10,
             dangling: Dangling::Restart,
             residual: 1e-12,
+            precision: None,
             push: PushBound::default(),
         }
     }
@@ -79,6 +84,9 @@ impl Question {
         }
         if !(0.0 < self.residual && self.residual < 1.0) {
             return refuse("residual", "above 0 and below 1", self.residual.to_string());
+        }
+        if !self.precision.is_none_or(|precision| 0.0 < precision && precision < 1.0) {
+            return refuse("precision", "above 0 and below 1", self.precision.unwrap_or_default().to_string());
         }
         if !(0.0 < self.push.threshold && self.push.threshold.is_finite()) {
             return refuse("threshold", "a number above 0", self.push.threshold.to_string());

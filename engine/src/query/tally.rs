@@ -42,6 +42,7 @@ pub(super) fn add(index: &Index, source: NodeId, weight: f64, space: &mut Worksp
     let unit = weight * fingerprint.unit(index.plan().restart_prob);
     let packet = unit * unit * f64::from(UNITS_PER_PACKET);
     let certain = certain_units(&fingerprint);
+    space.drawn.mass += weight; // before anything is added, so that clearing knows
     let mut all_random: u64 = 0;
     let mut record = |tally: &mut Tally, node: NodeId, units: u32| {
         let random = if node == source { units.saturating_sub(certain) } else { units };
@@ -68,7 +69,6 @@ pub(super) fn add(index: &Index, source: NodeId, weight: f64, space: &mut Worksp
     if !(whole && inside) {
         return Err(index.damaged(source));
     }
-    space.drawn.mass += weight;
     // The number of visits that a packet makes is geometric, or less spread where walks end at dangling nodes: with a
     // mean of m, its variance is at most about m (m - 1).
     let later_visits = all_random as f64 / f64::from(certain);
@@ -130,6 +130,12 @@ pub(super) fn step(pusher: Pusher<'_>, space: &mut Workspace) -> Result<()> {
     }
     space.drawn.stepped_variance = Some(variance);
     pusher.check_sum(if sound { arrived } else { f64::NAN }, sent)
+}
+
+/// An estimate of the L1 error of the tally: normally distributed errors are sqrt(2 / pi) standard errors in the mean.
+pub(super) fn l1_error(space: &Workspace) -> f64 {
+    let deviations: f64 = space.nodes().map(|node| space.tally[node as usize].variance.sqrt()).sum();
+    deviations * (2.0 / std::f64::consts::PI).sqrt()
 }
 
 /// The variance of a node's tally: the plain sum, with corrections for what the sum does not see.

@@ -77,9 +77,11 @@ impl Workspace {
         if self.wide {
             self.residual.fill(0.0);
             self.answer.fill(0.0);
-            self.tally.fill(Tally::default());
-            self.stepped.fill(Tally::default());
             self.marks.fill(0);
+            if self.drawn.mass != 0.0 {
+                self.tally.fill(Tally::default());
+                self.stepped.fill(Tally::default());
+            }
         } else {
             for &node in &self.touched {
                 let at = node as usize;

@@ -70,6 +70,7 @@ fn rows_that_only_the_last_step_reads_are_checked_too() {
     let mut question =
         Question { method: Method::Combine, dangling: Dangling::Drop, ..Question::new(Seeds::single(0)) };
     question.push.threshold = 10.0;
+    question.push.sweep = false;
     assert!(world.answerer(Some(&index), plan.restart_prob).answer(&question).is_ok());
     for weight in [f32::NAN, f32::INFINITY, -0.625, 1e30, 0.0] {
         let mut bytes = bytes.clone();

@@ -33,12 +33,9 @@ fn the_residual_holds_what_the_answer_lacks() {
         };
         check(&space);
         for threshold in [0.1, 0.03, 0.01, 1e-3] {
-            if !space.is_wide() {
-                let stop = Stop { threshold, left: 0.0, work: u64::MAX, rounds: 1 + random.next() % MOST_ROUNDS };
-                push::local(pusher, &mut space, stop).unwrap();
-            } else {
-                push::scan(pusher, &mut space, threshold).unwrap();
-            }
+            let rounds = 1 + random.next() % MOST_ROUNDS;
+            let stop = Stop { threshold, left: 0.0, work: u64::MAX, rounds, narrow: random.below(2) == 0 };
+            push::local(pusher, &mut space, stop).unwrap();
             check(&space);
         }
     }

@@ -102,6 +102,7 @@ proptest! {
             for dangling in POLICIES {
                 let mut question = Question { method, dangling, top, ..Question::new(Seeds::single(random.below(nodes))) };
                 question.push.threshold = 10f64.powf(-6.0 * random.share());
+                question.push.sweep = false;
                 question.push.drop = random.share() * 0.3;
                 let answer = answerer.answer(&question).unwrap();
                 prop_assert!(answer.method != Method::Auto);
