@@ -242,10 +242,10 @@ struct Sums {
 trait Weights: Copy {
     /// The part that belongs to sources `start..end`.
     fn part(self, start: usize, end: usize) -> Self;
-    /// Eights, as many as whole ones fit.
-    fn eights(self) -> impl Iterator<Item = [f64; SLICE]>;
-    /// What is left after them.
-    fn rest(self) -> impl Iterator<Item = f64>;
+    /// Multiplies the values of the sources from `8 number` on.
+    fn weigh<I: Instructions>(self, number: usize, values: I::Eight, instructions: I) -> I::Eight;
+    /// The weight of one source.
+    fn at(self, position: usize) -> f64;
 }
 
 #[derive(Clone, Copy)]
@@ -258,30 +258,47 @@ impl Weights for Equal {
     }
 
     #[inline(always)]
-    fn eights(self) -> impl Iterator<Item = [f64; SLICE]> {
-        std::iter::repeat([1.0; SLICE])
+    fn weigh<I: Instructions>(self, _: usize, values: I::Eight, _: I) -> I::Eight {
+        values
     }
 
     #[inline(always)]
-    fn rest(self) -> impl Iterator<Item = f64> {
-        std::iter::repeat(1.0)
+    fn at(self, _: usize) -> f64 {
+        1.0
     }
 }
 
-impl<T: Copy + Into<f64>> Weights for &[T] {
+impl Weights for &[f32] {
     #[inline(always)]
     fn part(self, start: usize, end: usize) -> Self {
         &self[start..end]
     }
 
     #[inline(always)]
-    fn eights(self) -> impl Iterator<Item = [f64; SLICE]> {
-        self.as_chunks::<SLICE>().0.iter().map(|eight| eight.map(Into::into))
+    fn weigh<I: Instructions>(self, number: usize, values: I::Eight, instructions: I) -> I::Eight {
+        instructions.multiply(values, instructions.widen(&self.as_chunks().0[number]))
     }
 
     #[inline(always)]
-    fn rest(self) -> impl Iterator<Item = f64> {
-        self.as_chunks::<SLICE>().1.iter().map(|&weight| weight.into())
+    fn at(self, position: usize) -> f64 {
+        self[position].into()
+    }
+}
+
+impl Weights for &[f64] {
+    #[inline(always)]
+    fn part(self, start: usize, end: usize) -> Self {
+        &self[start..end]
+    }
+
+    #[inline(always)]
+    fn weigh<I: Instructions>(self, number: usize, values: I::Eight, instructions: I) -> I::Eight {
+        instructions.multiply(values, instructions.load(&self.as_chunks().0[number]))
+    }
+
+    #[inline(always)]
+    fn at(self, position: usize) -> f64 {
+        self[position]
     }
 }
 
@@ -324,7 +341,7 @@ impl<W: Weights> Pass<'_, W> {
         let mut next = self.seeds.partition_point(|&(place, _)| place < region.first);
         let (mut sum, mut moved) = (0.0, 0.0);
         for (place, bounds) in (region.first..first_slice).zip(region.long.windows(2)) {
-            let lanes = self.gather(bounds[0], bounds[1], instructions);
+            let lanes = instructions.lanes(self.gather(bounds[0], bounds[1], instructions));
             let inflow =
                 (lanes[0] + lanes[4]) + (lanes[1] + lanes[5]) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
             let mut value = self.onward * inflow;
@@ -338,43 +355,50 @@ impl<W: Weights> Pass<'_, W> {
             sum += value;
             moved += change;
         }
-        let (mut sums, mut changes) =
-            ([sum, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], [moved, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        let onward = instructions.splat(self.onward);
+        let (mut sums, mut changes) = (instructions.splat(0.0), instructions.splat(0.0));
         for (place, bounds) in (first_slice..).step_by(SLICE).zip(region.slices.windows(2)) {
-            let mut fresh = self.gather(bounds[0], bounds[1], instructions).map(|inflow| self.onward * inflow);
-            while let Some(&(seed, mass)) = self.seeds.get(next).filter(|&&(seed, _)| seed < place + SLICE) {
-                fresh[seed - place] += mass * self.unit;
-                next += 1;
+            let mut fresh = instructions.multiply(onward, self.gather(bounds[0], bounds[1], instructions));
+            if self.seeds.get(next).is_some_and(|&(seed, _)| seed < place + SLICE) {
+                let mut lanes = instructions.lanes(fresh);
+                while let Some(&(seed, mass)) = self.seeds.get(next).filter(|&&(seed, _)| seed < place + SLICE) {
+                    lanes[seed - place] += mass * self.unit;
+                    next += 1;
+                }
+                fresh = instructions.load(&lanes);
             }
-            let range = place..place + SLICE;
-            let (values, marks) = (&mut self.values[range.clone()], &mut self.moved[range.clone()]);
-            let (totals, onward) = (&self.inflow.totals[range.clone()], &self.inflow.onward[range]);
-            for lane in 0..SLICE {
-                let change = (fresh[lane] - values[lane] * totals[lane]).abs();
-                values[lane] = fresh[lane] * onward[lane];
-                marks[lane] = change as f32;
-                sums[lane] += fresh[lane];
-                changes[lane] += change;
-            }
+            // The layout fills regions up to whole slices: all four are there.
+            let slots = self.values[place..].first_chunk_mut().zip(self.moved[place..].first_chunk_mut::<SLICE>());
+            let factors = self.inflow.totals[place..].first_chunk().zip(self.inflow.onward[place..].first_chunk());
+            let (Some((values, moved)), Some((totals, onward))) = (slots, factors) else { break };
+            let before = instructions.multiply(instructions.load(values), instructions.load(totals));
+            let change = instructions.distance(fresh, before);
+            instructions.store(instructions.multiply(fresh, instructions.load(onward)), values);
+            *moved = instructions.lanes(change).map(|change| change as f32);
+            sums = instructions.add(sums, fresh);
+            changes = instructions.add(changes, change);
         }
-        (sums.iter().sum(), changes.iter().sum())
+        let sum = sum + instructions.lanes(sums).iter().sum::<f64>();
+        (sum, moved + instructions.lanes(changes).iter().sum::<f64>())
     }
 
     /// What flows in from sources `start..end`, the first into lane 0, the second into lane 1, and so on.
     #[inline(always)]
-    fn gather<I: Instructions>(&self, start: usize, end: usize, instructions: I) -> [f64; SLICE] {
+    fn gather<I: Instructions>(&self, start: usize, end: usize, instructions: I) -> I::Eight {
         let (eights, rest) = self.inflow.sources[start..end].as_chunks::<SLICE>();
         let weights = self.weights.part(start, end);
-        let mut lanes = [0.0; SLICE];
-        for (sources, weights) in eights.iter().zip(weights.eights()) {
+        let mut sums = instructions.splat(0.0);
+        for (number, sources) in eights.iter().enumerate() {
             let values = instructions.gather(self.values, sources);
-            for lane in 0..SLICE {
-                lanes[lane] += weights[lane] * values[lane];
-            }
+            sums = instructions.add(sums, weights.weigh(number, values, instructions));
         }
-        for (lane, (&source, weight)) in rest.iter().zip(weights.rest()).enumerate() {
-            lanes[lane] += weight * self.values[source as usize];
+        if rest.is_empty() {
+            return sums;
         }
-        lanes
+        let mut lanes = instructions.lanes(sums);
+        for (lane, &source) in rest.iter().enumerate() {
+            lanes[lane] += self.values[source as usize] * weights.at(eights.len() * SLICE + lane);
+        }
+        instructions.load(&lanes)
     }
 }
