@@ -8,17 +8,16 @@
 //! ```text
 //! residual = s, answer = 0, tally = 0
 //! push while some residual(v) > threshold * max(1, out-degree)           (push::local)
-//! if that concerns a good part of the graph, or fingerprints would take longer:
-//!     sweep until the error is probably at most `precision`              (sweep)
-//!     q = answer
-//! else
-//!     leave out the residuals that are smallest per walk, `drop` in sum at most
-//!     for every other w with residual(w) > 0:
-//!         tally += residual(w) * fingerprint(w)                          (tally::add)
-//!     if the out-edges of the tally are at most STEP_WORTH times the work so far:
-//!         answer += a * residual, tally = (1 - a) * tally * P            (tally::step)
-//!     q = answer + tally
+//! leave out the residuals that are smallest per walk, `drop` in sum at most
+//! for every other w with residual(w) > 0:
+//!     tally += residual(w) * fingerprint(w)                              (tally::add)
+//! unless that is precise enough: the last step of all walks exactly:
+//!     answer += a * residual, tally = (1 - a) * tally * P                (tally::step)
+//! q = answer + tally
 //! ```
+//!
+//! As soon as this concerns so much of the graph that passing over all of it takes less time, or if it does not become precise
+//! enough, the answer is swept from what was pushed so far ([`super::sweep`]), and `q = answer`.
 //!
 //! A dangling node is never looked up: pushing it is exact and cheaper. A residual that is left out still pays
 //! `a * residual(w)` to *w* itself, which is its own exact share, so that only `(1 - a) * residual(w)` is missing.
@@ -35,10 +34,12 @@ use crate::plan::Plan;
 
 /// The exact last step divides the L1 error by about four, for which pushing and looking up alone would take about this
 /// many times the work (soc-Epinions1: thresholds 3e-4 and 1e-5, 1.4 and 10 ms).
-const STEP_WORTH: u64 = 8;
+const STEP_WORTH: f64 = 8.0;
 
-/// What reading a stored visit and stepping on from it takes, in edges of a sweep: some 10 ns against half of one.
-const VISIT_COST: f64 = 20.0;
+/// What reading a stored visit takes, in edges of a sweep: 3 ns against less than half of one.
+const VISIT_COST: f64 = 8.0;
+/// What an edge of the last step takes, in edges of a sweep.
+const STEP_COST: f64 = 5.0;
 /// Sweeps to an error of 0.1, and for every factor of *e* below: what graphs of many kinds took in the mean.
 const SWEEPS: (f64, f64) = (2.0, 1.2);
 
@@ -78,11 +79,9 @@ pub(super) fn solve(
     let (pushed, mut work, _) = push::local(pusher, space, stop)?;
     space.recount();
     pusher.check_balance(space)?;
-    if pushed == Pushed::Wide {
-        return sweep(pusher, space, sweeper, seeds, precision);
-    }
+    let sweep_cost = if push.sweep { sweep_cost(pusher, precision) } else { f64::INFINITY };
     let visits = fingerprint_visits(pusher, index, space);
-    if push.sweep && sweep_cost(pusher, precision) < visits * VISIT_COST {
+    if pushed == Pushed::Wide || sweep_cost < visits * VISIT_COST {
         return sweep(pusher, space, sweeper, seeds, precision);
     }
     let (mut left, sources) = sort_out(pusher, index, space, push.drop);
@@ -92,19 +91,28 @@ pub(super) fn solve(
     for &(source, mass) in &sources {
         work += u64::from(tally::add(index, source, mass, space)?);
     }
-    let worth = work.saturating_mul(STEP_WORTH);
+    left.error = tally::l1_error(space) + left.dropped;
+    if push.sweep && left.error <= precision {
+        return Ok(left);
+    }
     // Counting is spared where even all edges would be worth it.
-    let cost = if pusher.scan_cost() <= worth { pusher.scan_cost() } else { tally::step_cost(pusher, space) };
-    if cost <= worth {
+    let worth = if push.sweep { sweep_cost / STEP_COST } else { work as f64 * STEP_WORTH };
+    let all = pusher.scan_cost();
+    let cost = if all as f64 <= worth { all } else { tally::step_cost(pusher, space) };
+    if cost as f64 <= worth {
         if space.residual.len() as u64 / 2 < cost {
             space.go_wide();
         }
         for &(source, mass) in &sources {
             space.answer[source as usize] += pusher.restart_prob * mass;
+            space.residual[source as usize] = 0.0;
         }
         tally::step(pusher, space)?;
+        left.error = tally::l1_error(space) + left.dropped;
     }
-    left.error = tally::l1_error(space) + left.dropped;
+    if push.sweep && precision < left.error {
+        return sweep(pusher, space, sweeper, seeds, precision);
+    }
     Ok(left)
 }
 
@@ -140,6 +148,7 @@ fn sweep(
     precision: f64,
 ) -> Result<Left> {
     let Pusher { graph, restart_prob, .. } = pusher;
+    space.discard_tally();
     let reached = sweeper.get()?.solve(graph, restart_prob, space, seeds, Goal::Estimate(precision))?;
     Ok(Left { error: reached.estimate, swept: true, ..Left::default() })
 }

@@ -42,8 +42,15 @@ use crate::ids::NodeId;
 const STUCK: u32 = 8;
 /// Scales that differ from 1 by less are rounding.
 const UNSCALED: f64 = 1e-13;
-/// Changes are expected to go on shrinking by a factor between these.
+/// Changes are expected to shrink by this, this many times as slowly as the last did, at best and at worst: what converges
+/// fast is gone first. Chosen so that estimates come out at or above the mean error at each of four precisions on
+/// three graphs.
 const RATES: (f64, f64) = (0.1, 0.98);
+const SLOWING: f64 = 1.2;
+/// How far a value may be off beyond what it moved itself, in parts of what all values moved in the mean: some stand still for
+/// a sweep and move in the next. 1 leaves 13 % of the best hundred scores beyond two standard errors on an R-MAT graph, 2
+/// less than one in a hundred there, and none on soc-Epinions1 and WordNet.
+const STILL: f64 = 2.0;
 
 /// When to stop.
 #[derive(Debug, Clone, Copy)]
@@ -74,15 +81,17 @@ pub(super) struct Sweeper {
     /// Seeds by place.
     seeds: Vec<(usize, f64)>,
     scale: f64,
-    /// What `moved` is multiplied by to estimate what is still to come.
+    /// What changes are multiplied by to estimate what is still to come.
     ahead: f64,
+    /// What the last sweep changed in all, as a part of all values.
+    mean_change: f64,
 }
 
 impl Sweeper {
     /// Room for the values. Memory: up to 20 bytes a node.
     pub(super) fn new(inflow: Arc<Inflow>) -> Sweeper {
         let (values, moved) = (vec![0.0; inflow.places().next_power_of_two()], vec![0.0; inflow.places()]);
-        Sweeper { inflow, values, moved, seeds: Vec::new(), scale: 1.0, ahead: 0.0 }
+        Sweeper { inflow, values, moved, seeds: Vec::new(), scale: 1.0, ahead: 0.0, mean_change: 0.0 }
     }
 
     /// Takes over what was pushed in a workspace, sweeps until the goal is reached, and leaves the answer there.
@@ -109,7 +118,9 @@ impl Sweeper {
 
     /// An estimate of how far the last sweep left a node's value from its goal.
     pub(super) fn error(&self, node: NodeId) -> f64 {
-        f64::from(self.moved[self.inflow.place(node)]) * self.ahead
+        let place = self.inflow.place(node);
+        let value = self.values[place] * self.inflow.totals[place];
+        (f64::from(self.moved[place]) + STILL * self.mean_change * value) * self.ahead
     }
 
     fn begin(&mut self, space: &Workspace, seeds: &[(NodeId, f64)], restart_prob: f64) {
@@ -132,6 +143,7 @@ impl Sweeper {
         let mut reached = Reached { bound: f64::INFINITY, estimate: f64::INFINITY };
         for _ in 0..MOST_ROUNDS {
             let Sums { live, dangling, moved } = self.sweep(onward);
+            self.mean_change = if live == 0.0 { 0.0 } else { moved / live };
             let mut moved = moved * self.scale;
             // All masses in units of the scale; the new scale is what makes them what they must be.
             let scale = restart_prob / (restart_prob * live + dangling);
@@ -144,7 +156,7 @@ impl Sweeper {
             let unscaled = if UNSCALED < off { off } else { 0.0 };
             let bound = onward * moved / restart_prob + unscaled;
             let rate = before.filter(|&before: &f64| moved < RATES.1 * before).map_or(RATES.1, |before| moved / before);
-            let rate = rate.max(RATES.0);
+            let rate = (SLOWING * rate + RATES.0).min(RATES.1);
             self.ahead = self.scale * rate / (1.0 - rate);
             reached = Reached { bound, estimate: bound.min(moved * rate / (1.0 - rate)) };
             let enough = match goal {

@@ -98,6 +98,19 @@ impl Workspace {
         (self.ended, self.left) = (0.0, 0.0);
     }
 
+    /// Puts what fingerprints added back into the residual, and forgets them. Cost: as clearing.
+    pub(super) fn discard_tally(&mut self) {
+        if self.drawn.mass == 0.0 {
+            return;
+        }
+        for position in 0..self.width() {
+            let at = self.node(position) as usize;
+            self.residual[at] = self.tally[at].score;
+            (self.tally[at], self.stepped[at]) = (Tally::default(), Tally::default());
+        }
+        self.drawn = Drawn::default();
+    }
+
     /// Puts the seeds into the residual. Expects a clear workspace and seeds of this graph.
     pub(super) fn sow(&mut self, seeds: &[(NodeId, f64)]) {
         if self.residual.len() / 8 < seeds.len() {
