@@ -81,12 +81,16 @@ pub(crate) struct LoadArguments {
     /// The column of weights
     #[arg(long, value_name = "COLUMN")]
     pub(crate) weight_col: Option<String>,
-    /// The column of edge types
+    /// The column of edge types [default: one that is called type]
     #[arg(long, value_name = "COLUMN")]
     pub(crate) type_col: Option<String>,
     /// Multiply the weights of edges by their type: TYPE=FACTOR,…; types not named keep their weight
     #[arg(long, value_name = "TYPE=FACTOR,…", value_delimiter = ',', value_parser = type_weight)]
     pub(crate) edge_weights: Vec<(String, f64)>,
+    /// A file with the types of nodes: an id, a tab or comma, and a type in each line; a header is recognised (id or node,
+    /// type). Nodes that it does not name have no type
+    #[arg(long, value_name = "FILE")]
+    pub(crate) node_types: Option<PathBuf>,
     /// How nodes are numbered: breadth-first, degree, id
     #[arg(long, default_value_t = NodeOrder::default())]
     pub(crate) order: NodeOrder,

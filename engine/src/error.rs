@@ -110,6 +110,14 @@ pub enum Error {
         /// Ids that begin alike, as a phrase, or empty.
         hint: String,
     },
+    /// No node has a type of this name.
+    #[error("no node has type {name:?}; {known}")]
+    UnknownType {
+        /// The name as given.
+        name: String,
+        /// Which types there are, as a phrase.
+        known: String,
+    },
     /// Seed weights cannot be normalised.
     #[error("seeds: {what}")]
     Seeds {
