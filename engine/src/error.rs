@@ -118,6 +118,12 @@ pub enum Error {
         /// Which types there are, as a phrase.
         known: String,
     },
+    /// The filters of a question leave no node.
+    #[error("no result is left: {what}")]
+    NothingLeft {
+        /// How many nodes each filter left.
+        what: String,
+    },
     /// Seed weights cannot be normalised.
     #[error("seeds: {what}")]
     Seeds {

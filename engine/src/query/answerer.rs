@@ -10,6 +10,8 @@ use super::lookup;
 use super::push::Pusher;
 use super::question::{Dangling, Method, Question};
 use super::ranking::{self, Candidate};
+use super::seeds::Seeds;
+use super::shape::{self, Debias, Debiasing, Filter, Popularity, PopularityKind, SUPPORT_SHARE};
 use super::sweep::LazySweeper;
 use super::tally;
 use super::workspace::{Workspace, node_at};
@@ -33,7 +35,8 @@ const LARGEST_TIE: f64 = 1e-9;
 
 /// Answers questions about one graph, one after the other.
 ///
-/// Keeps 49 bytes a node from question to question, so that a question that stays local costs nothing for the rest of
+/// Keeps 49 bytes a node from question to question (eight more once the global PageRank was asked for, four once in-degrees
+/// were), so that a question that stays local costs nothing for the rest of
 /// the graph. For several threads make several.
 pub struct Answerer<'a> {
     graph: &'a Graph,
@@ -43,6 +46,7 @@ pub struct Answerer<'a> {
     space: Workspace,
     sweeper: LazySweeper<'a>,
     uniform: Option<UniformCore>,
+    in_degrees: Option<Vec<u32>>,
 }
 
 /// What a method left in the workspace.
@@ -53,6 +57,30 @@ struct Core {
     status: Status,
     /// Whether the last sweep knows how far scores are off.
     swept: bool,
+}
+
+/// A candidate, and how far its score may be off.
+#[derive(Debug, Clone, Copy)]
+struct Judged {
+    candidate: Candidate,
+    std_error: f64,
+    /// What a residual may have kept from it.
+    lacking: f64,
+    /// What a popularity that is off may have done.
+    by_popularity: f64,
+}
+
+impl Judged {
+    /// True when two standard errors do not bring the next candidate above this one, and what is missing does not either.
+    ///
+    /// The residual bounds the errors of all scores together, so that of two the larger bound is enough; so does the
+    /// residual of popularities.
+    fn stays_above(&self, next: &Judged, ties_are_sure: bool) -> bool {
+        let (score, next_score) = (self.candidate.score, next.candidate.score);
+        let by_chance = 2.0 * self.std_error.hypot(next.std_error);
+        let margin = by_chance + self.lacking.max(next.lacking) + self.by_popularity.max(next.by_popularity);
+        (ties_are_sure && score == next_score) || margin < score - next_score
+    }
 }
 
 impl<'a> Answerer<'a> {
@@ -100,7 +128,7 @@ impl<'a> Answerer<'a> {
             }
         }
         let (space, sweeper) = (Workspace::new(nodes), LazySweeper::new(graph, None));
-        Ok(Answerer { graph, labels, index, restart_prob, space, sweeper, uniform: None })
+        Ok(Answerer { graph, labels, index, restart_prob, space, sweeper, uniform: None, in_degrees: None })
     }
 
     /// Takes a graph that was turned round already, so that several answerers share it. It must be this graph.
@@ -142,18 +170,19 @@ impl<'a> Answerer<'a> {
     /// small that it takes no longer than `combine`; `combine` otherwise.
     ///
     /// Cost: see the methods; then one pass over the scores, and an id and a standard error for each result. The
-    /// first question with [`Dangling::Uniform`] also pays for one exact answer, which is kept.
+    /// first question with [`Dangling::Uniform`] also pays for one exact answer, which is kept. A [`Shape`](super::Shape) that
+    /// asks for support costs an answer more for each seed, and 51 bytes a node while it is counted.
     ///
     /// # Errors
     /// When a parameter is outside its range, seeds are outside the graph, the method needs an index and there is none,
-    /// or a file is damaged.
+    /// filters leave nothing, or a file is damaged.
     pub fn answer(&mut self, question: &Question) -> Result<Answer> {
-        let answer = self.core(question).and_then(|core| self.rank(question, core));
+        let answer = self.shaped(question);
         self.space.clear();
         answer
     }
 
-    /// The scores of all nodes: for measuring and testing. Cost: as [`Answerer::answer`], plus one pass over all nodes
+    /// The scores of all nodes, whatever the question's [`Shape`](super::Shape): for measuring and testing. Cost: as [`Answerer::answer`], plus one pass over all nodes
     /// and a standard error for each that fingerprints met.
     ///
     /// # Errors
@@ -162,6 +191,24 @@ impl<'a> Answerer<'a> {
         let scores = self.core(question).and_then(|core| self.all(question, core));
         self.space.clear();
         scores
+    }
+
+    fn shaped(&mut self, question: &Question) -> Result<Answer> {
+        question.check(self.graph.nodes())?;
+        // Before the core, because it needs the workspace.
+        match question.shape.debias {
+            Some(Debias { by: PopularityKind::GlobalPageRank, .. }) => self.prepare_uniform(question.residual)?,
+            Some(Debias { by: PopularityKind::Degree, .. }) if self.in_degrees.is_none() => {
+                self.in_degrees = Some(shape::in_degrees(self.graph));
+            }
+            _ => {}
+        }
+        let core = self.core(question)?;
+        let supporters = match question.shape.min_support {
+            0 => None,
+            _ => Some(self.count_supporters(question, core.method)?),
+        };
+        self.rank(question, core, supporters.as_deref())
     }
 
     fn core(&mut self, question: &Question) -> Result<Core> {
@@ -244,25 +291,128 @@ impl<'a> Answerer<'a> {
         })
     }
 
-    fn rank(&self, question: &Question, core: Core) -> Result<Answer> {
+    /// How many seeds support each node, with the whole question's core in the workspace: see [`shape`].
+    ///
+    /// Under `restart` all scores are a multiple of those under `drop`, and the contributions of seeds add up under `drop`.
+    fn count_supporters(&mut self, question: &Question, method: Method) -> Result<Vec<u16>> {
+        let dangling = if question.dangling == Dangling::Restart { Dangling::Drop } else { question.dangling };
+        let (graph, seeds) = (self.graph, question.seeds.weights());
+        let scaling = self.scaling(dangling, 0.0)?;
+        let share = SUPPORT_SHARE / seeds.len() as f64;
+        let nodes = (0..graph.nodes()).map(node_at);
+        let least: Vec<f64> = nodes.map(|node| share * scaling.score(graph, node, self.space.core(node))).collect();
+        let whole = std::mem::replace(&mut self.space, Workspace::new(graph.nodes()));
+        let mut supporters = vec![0; graph.nodes()];
+        let counted = seeds.iter().try_for_each(|&(seed, weight)| {
+            let push = question.push;
+            let alone =
+                Question { method, dangling, residual: question.residual, push, ..Question::new(Seeds::single(seed)) };
+            let counted = self.core(&alone).and_then(|core| {
+                let scaling = self.scaling(dangling, core.lacking)?;
+                for Candidate { node, score } in self.candidates(scaling) {
+                    supporters[node as usize] += u16::from(least[node as usize] <= weight * score);
+                }
+                Ok(())
+            });
+            self.space.clear();
+            counted
+        });
+        self.space = whole;
+        counted.map(|()| supporters)
+    }
+
+    /// The nodes that the workspace knows a score of.
+    fn candidates(&self, scaling: Scaling<'_>) -> impl Iterator<Item = Candidate> {
         let (space, graph) = (&self.space, self.graph);
-        let scaling = self.scaling(question.dangling, core.lacking)?;
-        let status = core.status.with_error_bound(scaling.error_bound());
-        let tie = match status {
-            Status::Exact { error_bound, .. } => (TIE_ERRORS * error_bound).clamp(ROUNDING, LARGEST_TIE),
-            Status::Estimated { .. } => ROUNDING,
-        };
         let dense = scaling.is_dense();
-        let width = if dense { graph.nodes() } else { space.width() };
-        let candidates = (0..width).map(|position| {
+        (0..if dense { graph.nodes() } else { space.width() }).map(move |position| {
             let node = if dense { node_at(position) } else { space.node(position) };
             Candidate { node, score: scaling.score(graph, node, space.core(node)) }
+        })
+    }
+
+    /// What the question divides scores by, once it has been prepared.
+    fn debiasing(&self, question: &Question) -> Result<Option<Debiasing<'_>>> {
+        let Some(Debias { by, power }) = question.shape.debias else { return Ok(None) };
+        let popularity = match (by, &self.in_degrees, &self.uniform) {
+            (PopularityKind::Degree, Some(degrees), _) => Popularity::Degrees(degrees),
+            (PopularityKind::GlobalPageRank, _, Some(uniform)) => {
+                let sum: f64 = uniform.core.iter().sum();
+                let scaling = match question.dangling {
+                    Dangling::Restart => Scaling::restart(sum, 0.0, uniform.residual),
+                    Dangling::Drop => Scaling::drop(uniform.residual),
+                    Dangling::SelfLoop => Scaling::self_loop(self.restart_prob, uniform.residual),
+                    Dangling::Uniform => Scaling::uniform(uniform.ended, 0.0, uniform, uniform.residual),
+                };
+                if !(0.0 < sum && sum.is_finite()) {
+                    return Err(Error::damaged(self.graph.path(), format!("the global PageRank sums to {sum}")));
+                }
+                let least = self.restart_prob / self.graph.nodes() as f64;
+                Popularity::PageRank { core: &uniform.core, scaling, least, error_bound: scaling.error_bound() }
+            }
+            (PopularityKind::Degree, None, _) | (PopularityKind::GlobalPageRank, _, None) => {
+                unreachable!("popularities are prepared before the question is answered")
+            }
+        };
+        Ok(Some(Debiasing { popularity, power }))
+    }
+
+    fn rank(&self, question: &Question, core: Core, supporters: Option<&[u16]>) -> Result<Answer> {
+        let graph = self.graph;
+        let scaling = self.scaling(question.dangling, core.lacking)?;
+        let status = core.status.with_error_bound(scaling.error_bound());
+        let (tie, ties_are_sure) = match status {
+            Status::Exact { error_bound, .. } => {
+                let tie = TIE_ERRORS * error_bound;
+                (tie.clamp(ROUNDING, LARGEST_TIE), tie <= LARGEST_TIE)
+            }
+            Status::Estimated { .. } => (ROUNDING, false),
+        };
+        let debiasing = self.debiasing(question)?;
+        let divisor = |node| debiasing.as_ref().map_or(1.0, |debiasing| debiasing.divisor(graph, node));
+        let filter = Filter::new(&question.shape, &question.seeds, graph, supporters)?;
+        let allowed = self.candidates(scaling).filter(|candidate| !filter.is_set() || filter.allows(candidate.node));
+        let debiased = allowed.map(|Candidate { node, score }| match debiasing {
+            Some(_) => Candidate { node, score: score / divisor(node) },
+            None => Candidate { node, score },
         });
-        let best = ranking::best(self.labels, candidates, question.top, tie)?;
-        let mut results = Vec::with_capacity(best.len());
-        for (place, Candidate { node, score }) in best.into_iter().enumerate() {
-            let std_error = scaling.std_error(graph, node, space.core(node), self.variance(node, &core)?);
-            results.push(Ranked { node, id: self.labels.id(node)?, score, std_error, rank: place + 1 });
+        // One more than is shown: whether the last one's rank is stable depends on it.
+        let best = ranking::best(self.labels, debiased, question.top.saturating_add(1), tie)?;
+        if best.is_empty() && filter.is_set() {
+            let scored = self.candidates(scaling).filter(|candidate| 0.0 < candidate.score);
+            return Err(filter.nothing_left(scored.map(|candidate| candidate.node)));
+        }
+        let judge = |candidate: Candidate| -> Result<Judged> {
+            let (node, divisor) = (candidate.node, divisor(candidate.node));
+            let std_error = scaling.std_error(graph, node, self.space.core(node), self.variance(node, &core)?) / divisor;
+            let inflation = debiasing.as_ref().map_or(1.0, |debiasing| debiasing.inflation(graph, node));
+            let lacking = scaling.error_bound() / divisor * inflation;
+            let by_popularity = if candidate.score == 0.0 { 0.0 } else { candidate.score * (inflation - 1.0) };
+            Ok(Judged { candidate, std_error, lacking, by_popularity })
+        };
+        let mut judged = best.into_iter().map(judge).collect::<Result<Vec<_>>>()?;
+        if judged.len() <= question.top {
+            // A node without a score ranks next, if there is one. All of them have the same standard error.
+            let scored = |node| 0.0 < scaling.score(graph, node, self.space.core(node));
+            let unmet = (0..graph.nodes()).map(node_at).find(|&node| !scored(node) && filter.admits(node));
+            judged.extend(unmet.map(|node| judge(Candidate { node, score: 0.0 })).transpose()?);
+        }
+        let mut results = Vec::with_capacity(judged.len());
+        for (place, Judged { candidate: Candidate { node, score }, std_error, .. }) in
+            judged.iter().copied().enumerate()
+        {
+            if place == question.top || score == 0.0 {
+                break;
+            }
+            results.push(Ranked {
+                node,
+                id: self.labels.id(node)?,
+                score,
+                std_error,
+                rank: place + 1,
+                rank_stable: judged.get(place + 1).is_none_or(|next| judged[place].stays_above(next, ties_are_sure)),
+                support: filter.supporters(node),
+            });
         }
         Ok(Answer {
             truncated: results.len() < question.top,
