@@ -9,6 +9,8 @@ use walkprint_engine::plan::Plan;
 use walkprint_engine::query::{Dangling, Method};
 use walkprint_loaders::Format;
 
+use crate::shaping::ShapeArguments;
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -209,9 +211,11 @@ pub(crate) struct QueryArguments {
     /// A file with a seed a line: an id, or an id, a tab and a weight
     #[arg(long, value_name = "FILE")]
     pub(crate) seeds_file: Option<PathBuf>,
-    /// How many results
+    /// How many results; may be as many as there are nodes
     #[arg(long, short = 'k', default_value_t = 10, value_name = "K")]
     pub(crate) top: usize,
+    #[command(flatten)]
+    pub(crate) shape: ShapeArguments,
     /// How to answer: auto, lookup, combine, exact
     #[arg(long, default_value_t = Method::Auto)]
     pub(crate) method: Method,

@@ -14,11 +14,11 @@ use crate::ids::NodeId;
 /// How many types a message lists.
 const LISTED: usize = 20;
 
-/// The types of a graph's nodes and edges.
+/// The types of a graph's nodes and edges. By default there are none.
 ///
 /// **No read panics, whatever the bytes**: where codes are damaged, a node or an edge has no type, and
 /// [`Kinds::nodes_of`] and [`Kinds::verify`] report it. (Test: `tests/tests/hostile_bytes.rs`.)
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Kinds {
     path: PathBuf,
     digest: u128,

@@ -265,8 +265,10 @@ impl<'a> Answerer<'a> {
         let seeds: Vec<(NodeId, f64)> = (0..nodes).map(|at| (node_at(at), 1.0 / nodes as f64)).collect();
         let pusher = Pusher::new(self.graph, self.restart_prob);
         let solved = exact::solve(pusher, &mut self.space, &mut self.sweeper, &seeds, residual);
-        let uniform =
-            solved.map(|residual| UniformCore { core: self.space.answer.clone(), ended: self.space.ended, residual });
+        let uniform = solved.map(|residual| {
+            let core = self.space.answer.clone();
+            UniformCore { sum: core.iter().sum(), core, ended: self.space.ended, residual }
+        });
         self.space.clear();
         self.uniform = Some(uniform?);
         Ok(())
@@ -337,7 +339,7 @@ impl<'a> Answerer<'a> {
         let popularity = match (by, &self.in_degrees, &self.uniform) {
             (PopularityKind::Degree, Some(degrees), _) => Popularity::Degrees(degrees),
             (PopularityKind::GlobalPageRank, _, Some(uniform)) => {
-                let sum: f64 = uniform.core.iter().sum();
+                let sum = uniform.sum;
                 let scaling = match question.dangling {
                     Dangling::Restart => Scaling::restart(sum, 0.0, uniform.residual),
                     Dangling::Drop => Scaling::drop(uniform.residual),
