@@ -9,9 +9,9 @@ use super::exact;
 use super::lookup;
 use super::push::Pusher;
 use super::question::{Dangling, Method, Question};
-use super::ranking::{self, Candidate};
+use super::ranking::{self, Candidate, Judged};
 use super::seeds::Seeds;
-use super::shape::{self, Debias, Debiasing, Filter, Popularity, PopularityKind, SUPPORT_SHARE};
+use super::shape::{self, Debias, Debiasing, Filter, Popularity, PopularityKind, SUPPORT_SHARE, Shape};
 use super::sweep::LazySweeper;
 use super::tally;
 use super::workspace::{Workspace, node_at};
@@ -36,8 +36,7 @@ const LARGEST_TIE: f64 = 1e-9;
 /// Answers questions about one graph, one after the other.
 ///
 /// Keeps 49 bytes a node from question to question (eight more once the global PageRank was asked for, four once in-degrees
-/// were), so that a question that stays local costs nothing for the rest of
-/// the graph. For several threads make several.
+/// were), so that a question that stays local costs nothing for the rest of the graph. For several threads make several.
 pub struct Answerer<'a> {
     graph: &'a Graph,
     labels: &'a Labels,
@@ -57,30 +56,6 @@ struct Core {
     status: Status,
     /// Whether the last sweep knows how far scores are off.
     swept: bool,
-}
-
-/// A candidate, and how far its score may be off.
-#[derive(Debug, Clone, Copy)]
-struct Judged {
-    candidate: Candidate,
-    std_error: f64,
-    /// What a residual may have kept from it.
-    lacking: f64,
-    /// What a popularity that is off may have done.
-    by_popularity: f64,
-}
-
-impl Judged {
-    /// True when two standard errors do not bring the next candidate above this one, and what is missing does not either.
-    ///
-    /// The residual bounds the errors of all scores together, so that of two the larger bound is enough; so does the
-    /// residual of popularities.
-    fn stays_above(&self, next: &Judged, ties_are_sure: bool) -> bool {
-        let (score, next_score) = (self.candidate.score, next.candidate.score);
-        let by_chance = 2.0 * self.std_error.hypot(next.std_error);
-        let margin = by_chance + self.lacking.max(next.lacking) + self.by_popularity.max(next.by_popularity);
-        (ties_are_sure && score == next_score) || margin < score - next_score
-    }
 }
 
 impl<'a> Answerer<'a> {
@@ -171,7 +146,7 @@ impl<'a> Answerer<'a> {
     ///
     /// Cost: see the methods; then one pass over the scores, and an id and a standard error for each result. The
     /// first question with [`Dangling::Uniform`] also pays for one exact answer, which is kept. A [`Shape`](super::Shape) that
-    /// asks for support costs an answer more for each seed, and 51 bytes a node while it is counted.
+    /// asks for support costs an answer more for each seed and one for the whole, and ten bytes a node while it is counted.
     ///
     /// # Errors
     /// When a parameter is outside its range, seeds are outside the graph, the method needs an index and there is none,
@@ -203,11 +178,11 @@ impl<'a> Answerer<'a> {
             }
             _ => {}
         }
-        let core = self.core(question)?;
         let supporters = match question.shape.min_support {
             0 => None,
-            _ => Some(self.count_supporters(question, core.method)?),
+            _ => Some(self.count_supporters(question)?),
         };
+        let core = self.core(question)?;
         self.rank(question, core, supporters.as_deref())
     }
 
@@ -293,34 +268,31 @@ impl<'a> Answerer<'a> {
         })
     }
 
-    /// How many seeds support each node, with the whole question's core in the workspace: see [`shape`].
+    /// How many seeds support each node: see [`shape`]. Answers the whole question first, and once more for its results: what a
+    /// method leaves behind is used up by the next one.
     ///
     /// Under `restart` all scores are a multiple of those under `drop`, and the contributions of seeds add up under `drop`.
-    fn count_supporters(&mut self, question: &Question, method: Method) -> Result<Vec<u16>> {
+    fn count_supporters(&mut self, question: &Question) -> Result<Vec<u16>> {
         let dangling = if question.dangling == Dangling::Restart { Dangling::Drop } else { question.dangling };
-        let (graph, seeds) = (self.graph, question.seeds.weights());
-        let scaling = self.scaling(dangling, 0.0)?;
+        let seeds = question.seeds.weights();
+        let core = self.core(question)?;
         let share = SUPPORT_SHARE / seeds.len() as f64;
-        let nodes = (0..graph.nodes()).map(node_at);
-        let least: Vec<f64> = nodes.map(|node| share * scaling.score(graph, node, self.space.core(node))).collect();
-        let whole = std::mem::replace(&mut self.space, Workspace::new(graph.nodes()));
-        let mut supporters = vec![0; graph.nodes()];
-        let counted = seeds.iter().try_for_each(|&(seed, weight)| {
-            let push = question.push;
-            let alone =
-                Question { method, dangling, residual: question.residual, push, ..Question::new(Seeds::single(seed)) };
-            let counted = self.core(&alone).and_then(|core| {
-                let scaling = self.scaling(dangling, core.lacking)?;
-                for Candidate { node, score } in self.candidates(scaling) {
-                    supporters[node as usize] += u16::from(least[node as usize] <= weight * score);
-                }
-                Ok(())
-            });
+        let mut least = vec![0.0; self.graph.nodes()];
+        let scaling = self.scaling(dangling, core.lacking)?;
+        self.candidates(scaling).for_each(|Candidate { node, score }| least[node as usize] = share * score);
+        self.space.clear();
+        let mut supporters = vec![0; self.graph.nodes()];
+        let mut alone = Question { method: core.method, dangling, shape: Shape::default(), ..question.clone() };
+        for &(seed, weight) in seeds {
+            alone.seeds = Seeds::single(seed);
+            let core = self.core(&alone)?;
+            let scaling = self.scaling(dangling, core.lacking)?;
+            for Candidate { node, score } in self.candidates(scaling) {
+                supporters[node as usize] += u16::from(0.0 < score && least[node as usize] <= weight * score);
+            }
             self.space.clear();
-            counted
-        });
-        self.space = whole;
-        counted.map(|()| supporters)
+        }
+        Ok(supporters)
     }
 
     /// The nodes that the workspace knows a score of.
@@ -339,18 +311,8 @@ impl<'a> Answerer<'a> {
         let popularity = match (by, &self.in_degrees, &self.uniform) {
             (PopularityKind::Degree, Some(degrees), _) => Popularity::Degrees(degrees),
             (PopularityKind::GlobalPageRank, _, Some(uniform)) => {
-                let sum = uniform.sum;
-                let scaling = match question.dangling {
-                    Dangling::Restart => Scaling::restart(sum, 0.0, uniform.residual),
-                    Dangling::Drop => Scaling::drop(uniform.residual),
-                    Dangling::SelfLoop => Scaling::self_loop(self.restart_prob, uniform.residual),
-                    Dangling::Uniform => Scaling::uniform(uniform.ended, 0.0, uniform, uniform.residual),
-                };
-                if !(0.0 < sum && sum.is_finite()) {
-                    return Err(Error::damaged(self.graph.path(), format!("the global PageRank sums to {sum}")));
-                }
-                let least = self.restart_prob / self.graph.nodes() as f64;
-                Popularity::PageRank { core: &uniform.core, scaling, least, error_bound: scaling.error_bound() }
+                let (graph, restart_prob) = (self.graph, self.restart_prob);
+                Popularity::page_rank(graph, uniform, question.dangling, restart_prob)?
             }
             (PopularityKind::Degree, None, _) | (PopularityKind::GlobalPageRank, _, None) => {
                 unreachable!("popularities are prepared before the question is answered")
@@ -386,7 +348,8 @@ impl<'a> Answerer<'a> {
         }
         let judge = |candidate: Candidate| -> Result<Judged> {
             let (node, divisor) = (candidate.node, divisor(candidate.node));
-            let std_error = scaling.std_error(graph, node, self.space.core(node), self.variance(node, &core)?) / divisor;
+            let std_error =
+                scaling.std_error(graph, node, self.space.core(node), self.variance(node, &core)?) / divisor;
             let inflation = debiasing.as_ref().map_or(1.0, |debiasing| debiasing.inflation(graph, node));
             let lacking = scaling.error_bound() / divisor * inflation;
             let by_popularity = if candidate.score == 0.0 { 0.0 } else { candidate.score * (inflation - 1.0) };

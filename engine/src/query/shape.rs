@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-use super::dangling::Scaling;
+use super::dangling::{Scaling, UniformCore};
+use super::question::Dangling;
 use super::seeds::Seeds;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
@@ -99,6 +100,31 @@ pub(super) enum Popularity<'p> {
     Degrees(&'p [u32]),
     /// The core of uniform seeds, how it becomes scores, a lower bound of it, and what all its scores together may be off by.
     PageRank { core: &'p [f64], scaling: Scaling<'p>, least: f64, error_bound: f64 },
+}
+
+impl<'p> Popularity<'p> {
+    /// The scores of uniform seeds.
+    ///
+    /// # Errors
+    /// When they are no distribution: the graph is damaged.
+    pub(super) fn page_rank(
+        graph: &Graph,
+        uniform: &'p UniformCore,
+        dangling: Dangling,
+        restart_prob: f64,
+    ) -> Result<Popularity<'p>> {
+        if !(0.0 < uniform.sum && uniform.sum.is_finite()) {
+            return Err(Error::damaged(graph.path(), format!("the global PageRank sums to {}", uniform.sum)));
+        }
+        let scaling = match dangling {
+            Dangling::Restart => Scaling::restart(uniform.sum, 0.0, uniform.residual),
+            Dangling::Drop => Scaling::drop(uniform.residual),
+            Dangling::SelfLoop => Scaling::self_loop(restart_prob, uniform.residual),
+            Dangling::Uniform => Scaling::uniform(uniform.ended, 0.0, uniform, uniform.residual),
+        };
+        let least = restart_prob / graph.nodes() as f64;
+        Ok(Popularity::PageRank { core: &uniform.core, scaling, least, error_bound: scaling.error_bound() })
+    }
 }
 
 /// Divides scores by powers of popularities.
