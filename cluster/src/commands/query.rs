@@ -192,7 +192,7 @@ fn score(score: f64) -> String {
 fn summary(answer: &Answer, restart_prob: f64, took_us: u64) -> String {
     let how = match answer.status {
         Status::Exact { error_bound, .. } => format!("exact, all scores together off by at most {error_bound:.1e}"),
-        Status::Estimated { sampled } => format!("{}, {:.1} % by walks", answer.method, sampled * 100.0),
+        Status::Estimated { sampled, .. } => format!("{}, {:.1} % by walks", answer.method, sampled * 100.0),
     };
     let truncated =
         if answer.truncated { "; fewer nodes than asked for can be reached and pass the filters" } else { "" };

@@ -82,10 +82,11 @@ impl Brute<'_> {
     fn allowed(&self, node: u32, shape: &Shape, policy: Dangling) -> bool {
         let is_seed = |node: u32| self.weights[node as usize] != 0.0;
         let neighbor = self.edges.iter().any(|&(source, target, _)| is_seed(source) && target == node);
+        let left_out = shape.exclude.as_ref().is_some_and(|exclude| exclude.contains(node))
+            || (shape.exclude_seeds && is_seed(node))
+            || (shape.exclude_neighbors && neighbor);
         shape.only.as_ref().is_none_or(|only| only.contains(node))
-            && !shape.exclude.as_ref().is_some_and(|exclude| exclude.contains(node))
-            && !(shape.exclude_seeds && is_seed(node))
-            && !(shape.exclude_neighbors && neighbor)
+            && !left_out
             && (shape.min_support == 0 || shape.min_support <= self.support(node as usize, policy).0)
     }
 }
