@@ -76,6 +76,7 @@ mod tests {
             sources: vec![0, 0, 1],
             targets: vec![1, 2, 0],
             weights: Some(vec![3.0, 1.0, 1.0]),
+            kinds: Default::default(),
         };
         let graph = build(edges, NodeOrder::Id).unwrap().graph;
         for a in [0.05, 0.15, 0.5, 1.0] {

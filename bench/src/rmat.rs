@@ -12,6 +12,7 @@ use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use walkprint_engine::edges::EdgeList;
 use walkprint_engine::ids::ExternalIds;
+use walkprint_engine::kinds::KindLists;
 
 use crate::machine::proc_kib;
 
@@ -52,7 +53,7 @@ pub(crate) fn rmat(key: u64, scale: u32, edges_per_node: u32, weighted: bool) ->
         }
     }
     let ids = ExternalIds::Integers((0..1i64 << scale).collect());
-    Ok(EdgeList { ids, sources, targets, weights })
+    Ok(EdgeList { ids, sources, targets, weights, kinds: KindLists::default() })
 }
 
 /// A number in [0, 1) from 64 random bits.

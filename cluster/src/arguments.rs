@@ -9,6 +9,8 @@ use walkprint_engine::plan::Plan;
 use walkprint_engine::query::{Dangling, Method};
 use walkprint_loaders::Format;
 
+use crate::shaping::ShapeArguments;
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -81,12 +83,16 @@ pub(crate) struct LoadArguments {
     /// The column of weights
     #[arg(long, value_name = "COLUMN")]
     pub(crate) weight_col: Option<String>,
-    /// The column of edge types
+    /// The column of edge types [default: one that is called type]
     #[arg(long, value_name = "COLUMN")]
     pub(crate) type_col: Option<String>,
     /// Multiply the weights of edges by their type: TYPE=FACTOR,…; types not named keep their weight
     #[arg(long, value_name = "TYPE=FACTOR,…", value_delimiter = ',', value_parser = type_weight)]
     pub(crate) edge_weights: Vec<(String, f64)>,
+    /// A file with the types of nodes: an id, a tab or comma, and a type in each line; a header is recognised (id or node,
+    /// type). Nodes that it does not name have no type
+    #[arg(long, value_name = "FILE")]
+    pub(crate) node_types: Option<PathBuf>,
     /// How nodes are numbered: breadth-first, degree, id
     #[arg(long, default_value_t = NodeOrder::default())]
     pub(crate) order: NodeOrder,
@@ -205,9 +211,11 @@ pub(crate) struct QueryArguments {
     /// A file with a seed a line: an id, or an id, a tab and a weight
     #[arg(long, value_name = "FILE")]
     pub(crate) seeds_file: Option<PathBuf>,
-    /// How many results
+    /// How many results; may be as many as there are nodes
     #[arg(long, short = 'k', default_value_t = 10, value_name = "K")]
     pub(crate) top: usize,
+    #[command(flatten)]
+    pub(crate) shape: ShapeArguments,
     /// How to answer: auto, lookup, combine, exact
     #[arg(long, default_value_t = Method::Auto)]
     pub(crate) method: Method,

@@ -1,7 +1,7 @@
 //! Loading: files → edges → graph, sampling table and labels → a published store.
 //!
 //! Files of the new generation are written beside the old ones; the manifest comes last. Indexes of the old graph are
-//! dropped, unless the new graph has the very same digest.
+//! dropped, unless the new graph has the very same digest: types are no part of it, so they may be added later.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use walkprint_engine::edges::EdgeList;
 use walkprint_engine::graph::{BuiltGraph, NodeOrder, build};
 use walkprint_engine::labels::Labels;
-use walkprint_engine::store::{GraphEntry, Manifest, Store, StoreLock};
+use walkprint_engine::store::{GraphEntry, Manifest, Store, StoreLock, TypesEntry};
 use walkprint_loaders::{LoadOptions, LoadReport, Progress};
 use walkprint_walkers::alias;
 
@@ -143,6 +143,14 @@ fn publish_graph(lock: &StoreLock, built: &BuiltGraph, loaded: serde_json::Value
     let digest = built.graph.write(&graph_path)?;
     let labels_digest = Labels::write(&labels_path, &built.ids, &built.rank_of_node)?;
     let length = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let types = if built.kinds.is_empty() {
+        None
+    } else {
+        let file = format!("types-{generation}.wpt");
+        let path = lock.path().join(&file);
+        let digest = built.kinds.write(&path)?;
+        Some(TypesEntry { file, bytes: length(&path), digest: format!("{digest:032x}") })
+    };
     let graph = GraphEntry {
         file,
         bytes: length(&graph_path),
@@ -150,6 +158,7 @@ fn publish_graph(lock: &StoreLock, built: &BuiltGraph, loaded: serde_json::Value
         labels_file,
         labels_bytes: length(&labels_path),
         labels_digest: format!("{labels_digest:032x}"),
+        types,
         report: built.report.clone(),
         loaded,
     };

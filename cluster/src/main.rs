@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod shaping;
 mod terminal;
 
 use std::process::ExitCode;

@@ -1,12 +1,14 @@
 //! The edges of a graph on their way from a loader to the [graph builder](crate::graph).
 
 use crate::ids::ExternalIds;
+use crate::kinds::KindLists;
 
 /// Edges as they were read: external ids by rank, one entry an input edge, in input order.
 ///
 /// `sources`, `targets` and (when present) `weights` have one length. Values of `sources` and `targets` are ranks in
 /// `ids`. Undirected input has been written out as both directions already; parallel edges are still apart; weights
-/// are finite and not negative; zero weights may be present (the builder drops those edges and keeps their nodes).
+/// are finite and not negative; zero weights may be present (the builder drops those edges and keeps their nodes). Types
+/// are optional: `KindLists::default()` has none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EdgeList {
     /// All ids that occur, ascending.
@@ -17,6 +19,8 @@ pub struct EdgeList {
     pub targets: Vec<u32>,
     /// Weight of each edge; `None` when the input had no weights (each edge then weighs 1).
     pub weights: Option<Vec<f64>>,
+    /// Types of nodes and edges.
+    pub kinds: KindLists,
 }
 
 impl EdgeList {

@@ -110,6 +110,20 @@ pub enum Error {
         /// Ids that begin alike, as a phrase, or empty.
         hint: String,
     },
+    /// No node has a type of this name.
+    #[error("no node has type {name:?}; {known}")]
+    UnknownType {
+        /// The name as given.
+        name: String,
+        /// Which types there are, as a phrase.
+        known: String,
+    },
+    /// The filters of a question leave no node.
+    #[error("no result is left: {what}")]
+    NothingLeft {
+        /// How many nodes each filter left.
+        what: String,
+    },
     /// Seed weights cannot be normalised.
     #[error("seeds: {what}")]
     Seeds {

@@ -5,6 +5,7 @@
 //!   manifest.wpm              what exists; replaced as a whole, last of all
 //!   lock                      held by the one program that writes
 //!   graph-3.wpg labels-3.wpl  the graph of generation 3
+//!   types-3.wpt               types of its nodes and edges, if they have any
 //!   index-default-4/          an index: plan.wpm and segments; may be unfinished, then the manifest does not know it
 //! ```
 //!
@@ -26,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::file::{FORMAT_VERSION, persist};
 use crate::graph::{BuildReport, Graph};
 use crate::index::{Index, IndexEntry};
+use crate::kinds::Kinds;
 use crate::labels::Labels;
 use crate::plan::Plan;
 
@@ -48,10 +50,24 @@ pub struct GraphEntry {
     pub labels_bytes: u64,
     /// The label file's digest, in hexadecimal.
     pub labels_digest: String,
+    /// The file of types, when nodes or edges have types.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub types: Option<TypesEntry>,
     /// What was found while the graph was built.
     pub report: BuildReport,
     /// Where the edges came from, for people: the loader's own report.
     pub loaded: serde_json::Value,
+}
+
+/// What the manifest says of the file of types.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TypesEntry {
+    /// The file's name.
+    pub file: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Its digest, in hexadecimal.
+    pub digest: String,
 }
 
 /// The manifest.
@@ -155,6 +171,28 @@ impl Store {
         Ok(labels)
     }
 
+    /// Where the file of types lies, if there is one.
+    #[must_use]
+    pub fn types_path(&self) -> Option<PathBuf> {
+        self.manifest.graph.types.as_ref().map(|types| self.path.join(&types.file))
+    }
+
+    /// Maps the types of nodes and edges; `None` when neither have types. Cost: the types' names are read.
+    ///
+    /// # Errors
+    /// When the file is damaged, is not the one that the manifest lists, or has not one code a node and an edge.
+    pub fn kinds(&self) -> Result<Option<Kinds>> {
+        let graph = &self.manifest.graph;
+        let Some(entry) = &graph.types else { return Ok(None) };
+        let path = self.path.join(&entry.file);
+        let kinds = Kinds::open(&path)?;
+        if !kinds.fit(graph.report.nodes, graph.report.edges) {
+            return Err(Error::damaged(&path, "it has not one code for each node and edge"));
+        }
+        expect_digest(path, &entry.digest, kinds.digest())?;
+        Ok(Some(kinds))
+    }
+
     /// Opens an index for a graph of this store. Cost: constant.
     ///
     /// # Errors
@@ -173,10 +211,11 @@ impl Store {
 impl Manifest {
     fn files(&self) -> impl Iterator<Item = &str> {
         let graph = [self.graph.file.as_str(), self.graph.labels_file.as_str()];
+        let types = self.graph.types.as_ref().map(|types| types.file.as_str());
         let indexes = self.indexes.iter().flat_map(|entry| {
             entry.segments.iter().map(|segment| segment.file.as_str()).chain([entry.directory.as_str()])
         });
-        graph.into_iter().chain(indexes)
+        graph.into_iter().chain(types).chain(indexes)
     }
 }
 
@@ -363,6 +402,7 @@ fn is_own_file(name: &str) -> bool {
     matches!(name, MANIFEST | LOCK)
         || name.starts_with("graph-") && name.ends_with(".wpg")
         || name.starts_with("labels-") && name.ends_with(".wpl")
+        || name.starts_with("types-") && name.ends_with(".wpt")
         || index_name(name).is_some()
 }
 

@@ -15,7 +15,7 @@ pub(crate) struct Columns {
     pub(crate) target: usize,
     pub(crate) weight: Option<usize>,
     pub(crate) kind: Option<usize>,
-    /// Whether types are looked at.
+    /// Whether types weigh edges.
     pub(crate) uses_types: bool,
     /// How many columns a line has.
     pub(crate) count: usize,
@@ -181,9 +181,6 @@ impl Columns {
         if plain(&source).eq_ignore_ascii_case("user_id") && plain(&target).eq_ignore_ascii_case("item_id") {
             notes.push("users and items share one set of ids: user 5 and item 5 are the same node".to_owned());
         }
-        if self.kind.is_some() && !self.uses_types {
-            notes.push("types were not looked at, because none was given a weight".to_owned());
-        }
         self.names =
             ColumnNames { source, target, weight: self.weight.map(&name), kind: self.kind.map(&name), ignored, notes };
         Ok(self)
@@ -194,13 +191,23 @@ impl Columns {
         self.weight.is_some() || self.uses_types
     }
 
+    /// Whether the user asked for the column of types.
+    pub(crate) fn needs_types(&self, options: &LoadOptions) -> bool {
+        self.uses_types || options.type_col.is_some()
+    }
+
+    /// Takes the column of types for one that holds something else.
+    pub(crate) fn leave_types_out(&mut self) {
+        self.kind = None;
+        self.names.ignored.extend(self.names.kind.take());
+    }
+
     /// Hands an edge over, whose columns `field` gives.
     pub(crate) fn take<'field>(&self, sink: &mut Sink, field: impl Fn(usize) -> &'field [u8]) -> Result<(), Problem> {
         let source = sink.source(field(self.source))?;
         let target = sink.target(field(self.target))?;
         let weight = self.weight.map(|place| parse_weight(field(place))).transpose()?;
-        let kind = if self.uses_types { self.kind.map(field) } else { None };
-        sink.edge(source, target, weight, kind)
+        sink.edge(source, target, weight, self.kind.map(field))
     }
 }
 
@@ -211,7 +218,7 @@ pub(crate) fn is_recognised(header: &[impl AsRef<str>]) -> bool {
 }
 
 /// A column's name without blanks around it and without the type that RecBole's files add (`user_id:token`).
-fn plain(column: &str) -> &str {
+pub(crate) fn plain(column: &str) -> &str {
     let column = column.trim();
     column.split_once(':').map_or(column, |(name, _)| name)
 }

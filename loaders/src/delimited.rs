@@ -127,7 +127,7 @@ pub(crate) fn fields(line: &[u8], delimiter: u8) -> Vec<String> {
 }
 
 /// The fields of one record, as places in its text, or, when one was quoted, in a copy without quotes.
-struct Record<'text> {
+pub(crate) struct Record<'text> {
     delimiter: u8,
     text: &'text [u8],
     fields: Vec<Range<usize>>,
@@ -147,29 +147,34 @@ enum End {
 }
 
 impl<'text> Record<'text> {
-    fn new(delimiter: u8) -> Self {
+    pub(crate) fn new(delimiter: u8) -> Self {
         Record { delimiter, text: &[], fields: Vec::new(), unquoted: Vec::new(), was_quoted: false, end: End::Text }
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.fields.len()
     }
 
-    fn field(&self, place: usize) -> &[u8] {
+    /// The whole record as it was written.
+    pub(crate) fn text(&self) -> &[u8] {
+        self.text
+    }
+
+    pub(crate) fn field(&self, place: usize) -> &[u8] {
         let range = self.fields[place].clone();
         if self.was_quoted { &self.unquoted[range] } else { &self.text[range] }
     }
 }
 
 /// What is left of the text, and the line it begins with.
-struct Reader<'text> {
-    rest: &'text [u8],
-    line: u64,
+pub(crate) struct Reader<'text> {
+    pub(crate) rest: &'text [u8],
+    pub(crate) line: u64,
 }
 
 impl<'text> Reader<'text> {
     /// Reads the next record, past blank lines, and says at which line it begins.
-    fn next(&mut self, record: &mut Record<'text>) -> Option<Result<u64, (u64, Problem)>> {
+    pub(crate) fn next(&mut self, record: &mut Record<'text>) -> Option<Result<u64, (u64, Problem)>> {
         loop {
             if self.rest.is_empty() {
                 return None;

@@ -4,6 +4,7 @@ use petgraph::EdgeType;
 use petgraph::graph::{Graph, IndexType, NodeIndex};
 use petgraph::visit::EdgeRef;
 use walkprint_engine::edges::EdgeList;
+use walkprint_engine::kinds::KindLists;
 
 use crate::Error;
 use crate::error::Problem;
@@ -68,7 +69,7 @@ pub fn edge_list<N, E, Ty: EdgeType, Ix: IndexType>(
             weights.push(weight);
         }
     }
-    Ok(EdgeList { ids, sources, targets, weights: Some(weights) })
+    Ok(EdgeList { ids, sources, targets, weights: Some(weights), kinds: KindLists::default() })
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use walkprint_engine::edges::EdgeList;
 use walkprint_engine::ids::ExternalIds;
+use walkprint_engine::kinds::{Codes, KindList, KindLists};
 
 use crate::error::{Problem, quoted};
 use crate::intern::{self, Table};
+use crate::kinds::{self, KindTable};
 use crate::{Error, LoadOptions};
 
 /// How many types an error message lists.
@@ -23,9 +25,15 @@ struct Chunk {
     edges: Vec<[u32; 2]>,
     /// As long as `edges`, or empty.
     weights: Vec<f64>,
+    /// As long as `edges`, or empty: numbers of the thread's table of types.
+    kinds: Codes,
 }
 
 impl Chunk {
+    fn new(sequence: u64, both_ways: bool) -> Chunk {
+        Chunk { sequence, both_ways, edges: Vec::new(), weights: Vec::new(), kinds: Codes::default() }
+    }
+
     /// How many edges it writes out.
     fn len(&self) -> usize {
         let twice =
@@ -34,7 +42,7 @@ impl Chunk {
     }
 
     fn bytes(&self) -> u64 {
-        (self.edges.len() * size_of::<[u32; 2]>() + self.weights.len() * size_of::<f64>()) as u64
+        (size_of_val(&*self.edges) + size_of_val(&*self.weights) + self.kinds.bytes()) as u64
     }
 }
 
@@ -73,7 +81,9 @@ impl Tally {
 pub(crate) struct Sink {
     table: Table,
     chunks: Vec<Chunk>,
-    types: Types,
+    kinds: KindTable,
+    /// What types weigh, if anything.
+    types: Option<Types>,
     file: usize,
     chunk: Chunk,
     chunks_bytes: u64,
@@ -87,9 +97,10 @@ impl Sink {
         Sink {
             table: Table::new(),
             chunks: Vec::new(),
-            types: Types::new(options),
+            kinds: KindTable::default(),
+            types: options.uses_types().then(|| Types::new(options)),
             file: 0,
-            chunk: Chunk { sequence: 0, both_ways: false, edges: Vec::new(), weights: Vec::new() },
+            chunk: Chunk::new(0, false),
             chunks_bytes: 0,
             tally: Tally::default(),
             last_source: (Vec::new(), 0),
@@ -100,18 +111,18 @@ impl Sink {
     pub(crate) fn begin(&mut self, sequence: u64, file: usize, both_ways: bool) {
         self.file = file;
         self.tally.edges.resize(self.tally.edges.len().max(file + 1), 0);
-        self.chunk = Chunk { sequence, both_ways, edges: Vec::new(), weights: Vec::new() };
+        self.chunk = Chunk::new(sequence, both_ways);
     }
 
     /// Ends the block, and says how many bytes the sink holds now.
     pub(crate) fn end(&mut self) -> u64 {
         self.chunk.edges.shrink_to_fit();
         self.chunk.weights.shrink_to_fit();
-        let empty = Chunk { sequence: 0, both_ways: false, edges: Vec::new(), weights: Vec::new() };
-        let chunk = std::mem::replace(&mut self.chunk, empty);
+        self.chunk.kinds.shrink_to_fit();
+        let chunk = std::mem::replace(&mut self.chunk, Chunk::new(0, false));
         self.chunks_bytes += chunk.bytes();
         self.chunks.push(chunk);
-        self.table.bytes() + self.chunks_bytes
+        self.table.bytes() + self.kinds.bytes() + self.chunks_bytes
     }
 
     /// The local number of a source.
@@ -142,8 +153,8 @@ impl Sink {
         self.table.number_of_integer(id)
     }
 
-    /// Takes an edge. `weight` comes from [`parse_weight`] or [`check_weight`]; all edges have one or none has. When
-    /// types have weights, `kind` is the edge's type.
+    /// Takes an edge. `weight` comes from [`parse_weight`] or [`check_weight`]; all edges have one or none has.
+    /// `kind` is the edge's type, where there is a column of types.
     pub(crate) fn edge(
         &mut self,
         source: u32,
@@ -154,10 +165,14 @@ impl Sink {
         if let Some(weight) = weight {
             self.tally.widen(weight, weight);
         }
-        let weight = match kind {
-            None => weight,
-            Some(kind) => {
-                let product = weight.unwrap_or(1.0) * self.types.weight(kind);
+        if let Some(kind) = kind {
+            let number = self.kinds.number(kind)?;
+            self.chunk.kinds.push(number);
+        }
+        let weight = match (kind, &mut self.types) {
+            (None, _) | (_, None) => weight,
+            (Some(kind), Some(types)) => {
+                let product = weight.unwrap_or(1.0) * types.weight(kind);
                 if product.is_infinite() {
                     return Err(Problem::new(
                         "a weight that stays finite times the weight of its type",
@@ -295,14 +310,17 @@ impl Gauge {
 /// `numbered`: the edges hold ids 1, 2, … less one (of a matrix of that size) instead of numbers of a table.
 pub(crate) fn assemble(sinks: Vec<Sink>, numbered: Option<u32>, gauge: &Gauge) -> Result<(EdgeList, Tally), Error> {
     let (mut tables, mut chunks, mut tally) = (Vec::new(), Vec::new(), Tally::default());
+    let mut kind_tables = Vec::new();
     let mut types: Option<Types> = None;
     for (at, sink) in sinks.into_iter().enumerate() {
         tally.add(&sink.tally);
         tables.push(sink.table);
+        kind_tables.push(sink.kinds);
         chunks.extend(sink.chunks.into_iter().map(|chunk| (at, chunk)));
-        match &mut types {
-            None => types = Some(sink.types),
-            Some(types) => types.add(sink.types),
+        match (&mut types, sink.types) {
+            (Some(types), Some(more)) => types.add(more),
+            (None, more) => types = more,
+            (Some(_), None) => {}
         }
     }
     if let Some(types) = types {
@@ -310,7 +328,12 @@ pub(crate) fn assemble(sinks: Vec<Sink>, numbered: Option<u32>, gauge: &Gauge) -
     }
     let len = chunks.iter().map(|(_, chunk)| chunk.len()).sum::<usize>();
     let weighted = chunks.iter().any(|(_, chunk)| !chunk.weights.is_empty());
-    let bytes_per_edge = 2 * size_of::<u32>() + if weighted { size_of::<f64>() } else { 0 };
+    let typed = kind_tables.iter().any(|table| table.len() != 0);
+    let (kind_names, kind_codes) = kinds::merge(&kind_tables);
+    drop(kind_tables);
+    let mut kinds = Codes::with_capacity(0, u32::try_from(kind_names.len()).unwrap_or(u32::MAX));
+    let bytes_per_edge =
+        2 * size_of::<u32>() + if weighted { size_of::<f64>() } else { 0 } + if typed { kinds.width() } else { 0 };
     gauge.check((len * bytes_per_edge) as u64)?;
 
     let (ids, ranks) = match numbered {
@@ -327,6 +350,9 @@ pub(crate) fn assemble(sinks: Vec<Sink>, numbered: Option<u32>, gauge: &Gauge) -
     chunks.sort_unstable_by_key(|(_, chunk)| chunk.sequence);
     let (mut sources, mut targets) = (Vec::with_capacity(len), Vec::with_capacity(len));
     let mut weights = Vec::with_capacity(if weighted { len } else { 0 });
+    if typed {
+        kinds.reserve_exact(len);
+    }
     // Each chunk is freed as soon as it is written out.
     for (table, chunk) in chunks {
         let rank = |number: u32| match ranks.get(table) {
@@ -338,12 +364,23 @@ pub(crate) fn assemble(sinks: Vec<Sink>, numbered: Option<u32>, gauge: &Gauge) -
             sources.push(source);
             targets.push(target);
             weights.extend(chunk.weights.get(at));
-            if chunk.both_ways && source != target {
+            let twice = chunk.both_ways && source != target;
+            if twice {
                 sources.push(target);
                 targets.push(source);
                 weights.extend(chunk.weights.get(at));
             }
+            if typed {
+                let number = if chunk.kinds.is_empty() { 0 } else { chunk.kinds.get(at) };
+                let code = kind_codes[table][number as usize];
+                kinds.push(code);
+                if twice {
+                    kinds.push(code);
+                }
+            }
         }
     }
-    Ok((EdgeList { ids, sources, targets, weights: weighted.then_some(weights) }, tally))
+    let weights = weighted.then_some(weights);
+    let kinds = KindLists { nodes: None, edges: typed.then_some(KindList { names: kind_names, codes: kinds }) };
+    Ok((EdgeList { ids, sources, targets, weights, kinds }, tally))
 }

@@ -37,11 +37,15 @@ mod matrix_market;
 
 mod intern;
 
+mod kinds;
+
 mod gather;
 
 mod text;
 
 mod parquet;
+
+mod node_types;
 
 pub mod from_petgraph;
 
@@ -70,7 +74,7 @@ pub struct Loaded {
 /// stops with [`Error::Interrupted`]. The text formats are parsed by [`LoadOptions::threads`] threads beside the
 /// calling one, which reads and decompresses.
 ///
-/// Memory: 8 bytes an edge (16 with weights) for each direction, and the ids; while the ids of several threads are
+/// Memory: 8 bytes an edge (16 with weights, usually one more with types) for each direction, and the ids; while the ids of several threads are
 /// merged, up to twice that.
 ///
 /// # Errors

@@ -1,9 +1,14 @@
 //! What a user may say about the input.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::thread;
 
-use crate::{Error, Format};
+use walkprint_engine::ids::ExternalIds;
+use walkprint_engine::kinds::KindList;
+
+use crate::blocks::BLOCK_BYTES;
+use crate::{Error, Format, node_types};
 
 /// How to read the input. The default reads directed edges, finds format and columns itself, and uses all processors.
 ///
@@ -23,9 +28,11 @@ pub struct LoadOptions {
     pub weight_col: Option<String>,
     /// The column of the edges' types.
     pub type_col: Option<String>,
-    /// What the weights of a type's edges are multiplied by; types not named keep their weight. When this is empty
-    /// the types are not looked at.
+    /// What the weights of a type's edges are multiplied by; types not named keep their weight.
     pub type_weights: BTreeMap<String, f64>,
+    /// A file with the types of nodes: in each line an id, a tab or a comma, and a type. Nodes that it does not name have
+    /// none.
+    pub node_types: Option<PathBuf>,
     /// How many threads parse. 0 counts as 1.
     pub threads: usize,
     /// How many bytes the loader may hold; it stops with [`Error::Memory`] when it needs more.
@@ -42,6 +49,7 @@ impl Default for LoadOptions {
             weight_col: None,
             type_col: None,
             type_weights: BTreeMap::new(),
+            node_types: None,
             threads: thread::available_parallelism().map_or(1, usize::from),
             memory_bytes: None,
         }
@@ -61,6 +69,11 @@ impl LoadOptions {
             }
         }
         Ok(())
+    }
+
+    /// Reads the types of nodes, if a file has them.
+    pub(crate) fn read_node_types(&self, ids: &ExternalIds) -> Result<Option<KindList>, Error> {
+        self.node_types.as_ref().map(|path| node_types::read(path, ids, BLOCK_BYTES)).transpose()
     }
 
     /// Whether edges get weights from their type.

@@ -1,7 +1,7 @@
 //! Parquet: a row an edge. Ids are integers or strings, plain or in a dictionary; weights are integers or floats.
 //!
 //! Row groups are dealt out to threads in order, as blocks are in [`crate::text`]; a null anywhere in a column that
-//! is read is an error.
+//! is read is an error, except among types, where it means that an edge has none.
 
 mod column;
 
@@ -95,7 +95,8 @@ pub(crate) fn load(
     if interrupted {
         return Err(Error::Interrupted);
     }
-    let (edges, tally) = assemble(sinks, None, &gauge)?;
+    let (mut edges, tally) = assemble(sinks, None, &gauge)?;
+    edges.kinds.nodes = options.read_node_types(&edges.ids)?;
     for (at, file) in files.iter().enumerate() {
         if tally.edges.get(at).copied().unwrap_or(0) == 0 {
             return Err(Problem::new("edges", "a file without any").of_file(file.path));
@@ -122,7 +123,15 @@ fn begin<'paths>(path: &'paths Path, first: &Path, options: &LoadOptions) -> Res
         ArrowReaderMetadata::load(&file, Default::default()).map_err(|error| damaged(path, error))
     })?;
     let names: Vec<String> = metadata.schema().fields().iter().map(|field| field.name().clone()).collect();
-    let columns = Columns::by_header(options, &names).map_err(|problem| problem.of_file(path))?;
+    let mut columns = Columns::by_header(options, &names).map_err(|problem| problem.of_file(path))?;
+    let names_a_type = |kind: &DataType| is_integer(kind) || is_text(kind);
+    if let Some(place) = columns.kind
+        && !columns.needs_types(options)
+        && !names_a_type(metadata.schema().field(place).data_type())
+    {
+        // A column that happens to be called `type`.
+        columns.leave_types_out();
+    }
     let check = |place: usize, fits: fn(&DataType) -> bool, expected: &str| {
         let field = metadata.schema().field(place);
         if fits(field.data_type()) {
@@ -137,8 +146,8 @@ fn begin<'paths>(path: &'paths Path, first: &Path, options: &LoadOptions) -> Res
         let is_number = |kind: &DataType| is_integer(kind) || matches!(kind, DataType::Float32 | DataType::Float64);
         check(place, is_number, "numbers")?;
     }
-    if let (Some(place), true) = (columns.kind, columns.uses_types) {
-        check(place, is_text, "strings")?;
+    if let Some(place) = columns.kind {
+        check(place, names_a_type, "strings or integers")?;
     }
     Ok(File { path, metadata, columns })
 }
@@ -179,9 +188,8 @@ fn mask(file: &File<'_>) -> ProjectionMask {
 
 /// The places of the columns that are read, ascending.
 fn places(columns: &Columns) -> Vec<usize> {
-    let kind = columns.kind.filter(|_| columns.uses_types);
     let mut places: Vec<usize> =
-        [Some(columns.source), Some(columns.target), columns.weight, kind].into_iter().flatten().collect();
+        [Some(columns.source), Some(columns.target), columns.weight, columns.kind].into_iter().flatten().collect();
     places.sort_unstable();
     places.dedup();
     places
@@ -257,14 +265,14 @@ fn read_batch(columns: &Columns, batch: &RecordBatch, sink: &mut Sink) -> Result
     };
     let (source, target) = (column(columns.source, "the id of a source"), column(columns.target, "the id of a target"));
     let weight = columns.weight.map(|place| column(place, "a weight"));
-    let kind = columns.kind.filter(|_| columns.uses_types).map(|place| column(place, "a type"));
+    let kind = columns.kind.map(|place| column(place, "a type"));
     for row in 0..batch.num_rows() {
         let mut edge = || {
             let source = source.source(row, sink)?;
             let target = target.target(row, sink)?;
             let weight = weight.as_ref().map(|weight| weight.weight(row)).transpose()?;
-            let kind = kind.as_ref().map(|kind| kind.kind(row)).transpose()?;
-            sink.edge(source, target, weight, kind.map(str::as_bytes))
+            let kind = kind.as_ref().map(|kind| kind.kind(row));
+            sink.edge(source, target, weight, kind.as_ref().map(|kind| kind.as_bytes()))
         };
         edge().map_err(|problem| (row, problem))?;
     }

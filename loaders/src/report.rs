@@ -3,6 +3,7 @@
 use serde::Serialize;
 use walkprint_engine::edges::EdgeList;
 use walkprint_engine::ids::ExternalIds;
+use walkprint_engine::kinds::KindList;
 
 use crate::columns::ColumnNames;
 use crate::gather::Tally;
@@ -47,8 +48,16 @@ pub struct LoadReport {
     pub weight_column: Option<String>,
     /// The column of types, if there is one.
     pub type_column: Option<String>,
-    /// Whether weights were multiplied by the weights of the types. When `false`, types were not looked at.
+    /// Whether weights were multiplied by the weights of the types.
     pub types_used: bool,
+    /// Different types of edges.
+    pub edge_types: u64,
+    /// Edges that have a type, an undirected one counted in both directions.
+    pub typed_edges: u64,
+    /// Different types of nodes.
+    pub node_types: u64,
+    /// Nodes that have a type.
+    pub typed_nodes: u64,
     /// Columns that were not looked at, in the first file.
     pub ignored_columns: Vec<String>,
     /// Smallest number in the weight column, before multiplication.
@@ -72,6 +81,10 @@ impl LoadReport {
         edges: &EdgeList,
     ) -> Self {
         let names = names.clone();
+        let types = |list: &Option<KindList>| list.as_ref().map_or(0, |list| list.names.len() as u64);
+        let typed = |list: &Option<KindList>| {
+            list.as_ref().map_or(0, |list| list.codes.iter().filter(|&code| code != 0).count() as u64)
+        };
         LoadReport {
             format,
             files: 0,
@@ -87,6 +100,10 @@ impl LoadReport {
             weight_column: names.weight,
             type_column: names.kind,
             types_used: options.uses_types(),
+            edge_types: types(&edges.kinds.edges),
+            typed_edges: typed(&edges.kinds.edges),
+            node_types: types(&edges.kinds.nodes),
+            typed_nodes: typed(&edges.kinds.nodes),
             ignored_columns: names.ignored,
             weight_min: tally.weight_range.map(|(min, _)| min),
             weight_max: tally.weight_range.map(|(_, max)| max),

@@ -21,7 +21,7 @@ use crate::source::{self, Source};
 use crate::{Error, Format, LoadOptions, LoadReport, Loaded, Progress, delimited, edge_list, matrix_market};
 
 /// A byte order mark, which some programs put before UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// How the lines of one file are to be read.
 enum Layout {
@@ -125,7 +125,8 @@ pub(crate) fn load(
         Layout::MatrixMarket(layout) => Some(layout.size),
         _ => None,
     });
-    let (edges, tally) = assemble(sinks, sizes.max(), &gauge)?;
+    let (mut edges, tally) = assemble(sinks, sizes.max(), &gauge)?;
+    edges.kinds.nodes = options.read_node_types(&edges.ids)?;
     check_counts(paths, &read, &tally)?;
     let (format, layout) = &read.layouts[0];
     let report = LoadReport::new(*format, &layout.names(), options, &tally, &edges).with_volume(

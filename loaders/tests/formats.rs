@@ -96,7 +96,7 @@ fn columns_of_a_header_are_recognised() {
     assert_eq!(edges(&loaded), ["a→b=2"]);
     assert_eq!(loaded.report.ignored_columns, ["note"]);
     assert_eq!(loaded.report.weight_column.as_deref(), Some("weight"));
-    assert_eq!(loaded.report.notes, ["types were not looked at, because none was given a weight"]);
+    assert_eq!((loaded.report.edge_types, loaded.report.types_used), (1, false));
     let loaded = load_one("a.inter", "user_id:token\titem_id:token\n5\t5\n", &plain()).expect("a good file");
     assert_eq!((loaded.report.format, edges(&loaded)), (Format::Tsv, vec!["5→5".to_owned()]));
     assert_eq!(loaded.report.notes, ["users and items share one set of ids: user 5 and item 5 are the same node"]);

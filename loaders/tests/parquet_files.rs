@@ -117,6 +117,25 @@ fn types_multiply_weights() {
 }
 
 #[test]
+fn types_are_kept() {
+    let load = |kind: ArrayRef| {
+        let columns = [("src", integers(&[1, 2, 3])), ("dst", integers(&[2, 3, 1])), ("type", kind)];
+        load_columns(&columns, &LoadOptions::default()).expect("a good file")
+    };
+    let names = |kind: ArrayRef| {
+        let kinds = load(kind).edges.kinds.edges.expect("types");
+        (0..3).map(|edge| kinds.name(edge).map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let three = |names: [Option<&str>; 3]| names.map(|name| name.map(str::to_owned)).to_vec();
+    assert_eq!(names(strings(&["likes", "", "cites"])), three([Some("likes"), None, Some("cites")]));
+    assert_eq!(names(Arc::new(StringArray::from(vec![None, Some("x"), None]))), three([None, Some("x"), None]));
+    assert_eq!(names(integers(&[7, -1, 7])), three([Some("7"), Some("-1"), Some("7")]));
+    // A column of another kind that happens to be called so.
+    let loaded = load(Arc::new(Float64Array::from(vec![0.5; 3])));
+    assert_eq!((loaded.edges.kinds.edges, loaded.report.ignored_columns), (None, vec!["type".to_owned()]));
+}
+
+#[test]
 fn bad_columns_and_rows() {
     let good = || integers(&[1, 2, 3]);
     let with = |name: &'static str, array: ArrayRef| error_of(&[("src", good()), ("dst", good()), (name, array)]);

@@ -10,6 +10,7 @@ use walkprint_cluster::load::store_edges;
 use walkprint_engine::file::FORMAT_VERSION;
 use walkprint_engine::graph::NodeOrder;
 use walkprint_engine::ids::{ExternalIds, StringTable};
+use walkprint_engine::kinds::KindLists;
 use walkprint_engine::plan::Plan;
 
 use crate::draws::Draws;
@@ -80,7 +81,7 @@ fn weighted() -> Golden {
         }
     }
     edges.extend([(3, 3, 2.0), (4, 9, 1.0), (4, 9, 0.7), (5, 1, 0.0)]);
-    let graph = PlainGraph { ids: ExternalIds::Strings(table), edges, weighted: true };
+    let graph = PlainGraph { ids: ExternalIds::Strings(table), edges, weighted: true, kinds: KindLists::default() };
     Golden { name: "weighted.wp", graph, plan: Plan { walks: 24, rng_key: 7, ..Plan::default() } }
 }
 

@@ -3,6 +3,7 @@
 
 use walkprint_engine::edges::EdgeList;
 use walkprint_engine::ids::{ExternalIds, StringTable};
+use walkprint_engine::kinds::KindLists;
 
 use crate::draws::Draws;
 
@@ -15,6 +16,8 @@ pub struct PlainGraph {
     pub edges: Vec<(u32, u32, f64)>,
     /// Whether the edge list has weights.
     pub weighted: bool,
+    /// Types of nodes and edges, if any.
+    pub kinds: KindLists,
 }
 
 impl PlainGraph {
@@ -22,13 +25,13 @@ impl PlainGraph {
     #[must_use]
     pub fn unweighted(nodes: u32, edges: &[(u32, u32)]) -> PlainGraph {
         let edges = edges.iter().map(|&(source, target)| (source, target, 1.0)).collect();
-        PlainGraph { ids: integers(nodes), edges, weighted: false }
+        PlainGraph { ids: integers(nodes), edges, weighted: false, kinds: KindLists::default() }
     }
 
     /// A weighted graph with nodes `0..nodes`.
     #[must_use]
     pub fn weighted(nodes: u32, edges: Vec<(u32, u32, f64)>) -> PlainGraph {
-        PlainGraph { ids: integers(nodes), edges, weighted: true }
+        PlainGraph { ids: integers(nodes), edges, weighted: true, kinds: KindLists::default() }
     }
 
     /// The same graph with the strings `n000`, `n001`, ... as ids, which ascend as the integers did.
@@ -54,6 +57,7 @@ impl PlainGraph {
             sources: self.edges.iter().map(|edge| edge.0).collect(),
             targets: self.edges.iter().map(|edge| edge.1).collect(),
             weights: self.weighted.then(|| self.edges.iter().map(|edge| edge.2).collect()),
+            kinds: self.kinds.clone(),
         }
     }
 
@@ -114,7 +118,7 @@ pub fn anything(draws: &mut Draws) -> PlainGraph {
             edges.push((target, source, weight));
         }
     }
-    PlainGraph { ids: integers(nodes), edges, weighted }
+    PlainGraph { ids: integers(nodes), edges, weighted, kinds: KindLists::default() }
 }
 
 /// A graph of `nodes` nodes and about `degree` out-edges each, some of them many more, a few dangling; weights from 1 to
@@ -140,7 +144,7 @@ pub fn sprawling(key: u64, nodes: u32, degree: u32, weighted: bool) -> PlainGrap
         edges.sort_by_key(|&(source, target, _)| (source, target));
         edges.dedup();
     }
-    PlainGraph { ids: integers(nodes), edges, weighted }
+    PlainGraph { ids: integers(nodes), edges, weighted, kinds: KindLists::default() }
 }
 
 fn integers(nodes: u32) -> ExternalIds {

@@ -243,5 +243,5 @@ fn reference_graph(case: &Value) -> PlainGraph {
     let rank = |id: &Value| u32::try_from(ids.rank(&text(id)).expect("an id of the list")).expect("a small graph");
     let edges =
         edges.iter().map(|edge| (rank(&edge[0]), rank(&edge[1]), edge[2].as_f64().expect("a weight"))).collect();
-    PlainGraph { ids, edges, weighted: true }
+    PlainGraph { ids, edges, weighted: true, kinds: Default::default() }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use walkprint_engine::error::{Error, Result};
 use walkprint_engine::graph::{Graph, NodeOrder, Steps};
 use walkprint_engine::index::Segment;
+use walkprint_engine::kinds::{Codes, KindList, KindLists, Kinds};
 use walkprint_engine::labels::Labels;
 use walkprint_engine::plan::Plan;
 use walkprint_engine::query::{Answerer, Dangling, Method, Question, Seeds};
@@ -30,13 +31,30 @@ fn plan() -> Plan {
     Plan { walks: 2, restart_prob: 0.5, ..Plan::default() }
 }
 
-/// Unweighted with integer ids; weights that are stored as f32, with strings; weights that are stored as f64.
-fn stores() -> [(&'static str, TempStore); 3] {
+/// Two types of nodes and of edges, and some of neither; the parallel edges 0 to 1 have both.
+fn typed() -> PlainGraph {
+    let list = |names: &[&str], codes: &[u32]| {
+        let mut list = KindList::default();
+        names.iter().for_each(|name| list.names.push(name));
+        codes.iter().for_each(|&code| list.codes.push(code));
+        list
+    };
+    let mut graph = graph([1.0, 2.5]);
+    graph.edges.push((0, 1, 2.5));
+    let nodes = list(&["n", "ünï"], &[1, 2, 0, 1, 1, 2, 0, 1]);
+    let edges = list(&["cites", "likes"], &[1, 0, 2, 1, 2, 1, 1, 0, 2, 2, 2]);
+    graph.kinds = KindLists { nodes: Some(nodes), edges: Some(edges) };
+    graph
+}
+
+/// Unweighted with integer ids; weights that are stored as f32, with strings; weights that are stored as f64; types.
+fn stores() -> [(&'static str, TempStore); 4] {
     let unweighted = PlainGraph { weighted: false, ..graph([1.0, 1.0]) };
     [
         ("unweighted", unweighted),
         ("f32 weights, string ids", graph([1.0, 2.5]).with_string_ids()),
         ("f64 weights", graph([0.1, 3.0])),
+        ("types", typed()),
     ]
     .map(|(name, graph)| {
         let store = TempStore::of(&graph, NodeOrder::default());
@@ -49,7 +67,8 @@ fn stores() -> [(&'static str, TempStore); 3] {
 fn listed(store: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = files(store);
     found.retain(|name, _| name != "lock" && !name.ends_with("plan.wpm"));
-    assert_eq!(found.len(), 4, "graph, labels, one segment, manifest: {:?}", found.keys());
+    let types = found.keys().filter(|name| name.ends_with(".wpt")).count();
+    assert_eq!(found.len(), 4 + types, "graph, labels, one segment, manifest, perhaps types: {:?}", found.keys());
     found
 }
 
@@ -72,6 +91,9 @@ fn read_everything(path: &Path, turn: usize) {
     }
     if let Ok(labels) = &labels {
         read_labels(labels);
+    }
+    if let Ok(Some(kinds)) = store.kinds() {
+        read_kinds(&kinds);
     }
     if let (Ok(graph), Ok(labels)) = (&graph, &labels) {
         for index in [None, index.as_ref()] {
@@ -116,6 +138,20 @@ fn read_labels(labels: &Labels) {
     let _ = Seeds::resolve(labels, &[("n9".to_owned(), 1.0)]);
 }
 
+fn read_kinds(kinds: &Kinds) {
+    for at in (0..20).chain([u32::MAX]) {
+        let _ = kinds.node_kind(at).map(str::len);
+        kinds.edge_kinds(at as usize).for_each(|name| assert!(name.len() < 1000));
+    }
+    for name in kinds.node_kinds().chain(["no such type"]) {
+        if let Ok(nodes) = kinds.nodes_of(name) {
+            assert!(nodes.iter().all(|node| kinds.node_kind(node) == Some(name)), "{name}");
+        }
+    }
+    let (nodes, edges) = (kinds.count_nodes(), kinds.count_edges());
+    assert_eq!((nodes.len(), edges.len()), (kinds.node_kinds().count(), kinds.all_edge_kinds().count()));
+}
+
 fn ask(mut answerer: Answerer<'_>, turn: usize) {
     let dangling = POLICIES[turn % POLICIES.len()];
     for method in [Method::Lookup, Method::Combine, Method::Exact] {
@@ -138,6 +174,10 @@ fn verify(path: &Path) -> Result<()> {
     let graph = store.graph()?;
     Labels::verify(&store.labels_path())?;
     store.labels()?;
+    if let Some(types) = store.types_path() {
+        Kinds::verify(&types)?;
+        store.kinds()?;
+    }
     for entry in &store.manifest().indexes {
         store.index(&entry.name, &graph)?.verify()?;
     }
@@ -191,6 +231,11 @@ fn every_flip_f32_weights_string_ids() {
 #[test]
 fn every_flip_f64_weights() {
     flip_every_bit("f64 weights");
+}
+
+#[test]
+fn every_flip_types() {
+    flip_every_bit("types");
 }
 
 #[test]
@@ -346,6 +391,51 @@ fn checksums_that_fit_do_not_make_bytes_safe() {
             [graphs, labels, segments].into_iter().all(|opened| 100 < opened),
             "{name}: {graphs} {labels} {segments}"
         );
+    }
+}
+
+/// Names and codes that were made up: no read panics, and `verify` lets none pass that stands for nothing.
+#[test]
+fn types_with_checksums_that_fit() {
+    let store = TempStore::of(&typed(), NodeOrder::default());
+    build(&store.path(), &options(&plan())).unwrap();
+    let graph = store.open().graph().unwrap();
+    let (nodes, edges) = (nodes(&graph).end, graph.edges());
+    let opened = forge(
+        &store,
+        ".wpt",
+        usize::MAX,
+        |bytes| forged(&bytes),
+        |path, _| {
+            let Ok(kinds) = Kinds::open(path) else { return false };
+            read_kinds(&kinds);
+            if Kinds::verify(path).is_ok() && kinds.fit(nodes.into(), edges as u64) {
+                let known: Vec<&str> = kinds.node_kinds().collect();
+                let counted: u64 = kinds.count_nodes().iter().map(|kind| kind.count).sum();
+                let typed = (0..nodes).filter(|&node| kinds.node_kind(node).is_some_and(|kind| known.contains(&kind)));
+                assert_eq!(typed.count() as u64, counted);
+                assert!(known.iter().all(|kind| kinds.nodes_of(kind).is_ok()));
+            }
+            true
+        },
+    );
+    assert!(100 < opened, "{opened}");
+    // Codes of every width.
+    for largest in [0xffu32, 0xffff, 0x1_0000] {
+        let mut wide = typed();
+        let list = wide.kinds.edges.as_mut().unwrap();
+        (list.names, list.codes) = Default::default();
+        (0..=largest).for_each(|kind| list.names.push(&format!("{kind:08}")));
+        list.codes = Codes::zeros(wide.edges.len());
+        list.codes.set(3, largest + 1);
+        let store = TempStore::of(&wide, NodeOrder::Id);
+        let kinds = store.open().kinds().unwrap().unwrap();
+        let (source, target, _) = wide.edges[3];
+        let graph = store.open().graph().unwrap();
+        let row = graph.row(source).unwrap().targets.iter().position(|&at| at == target).unwrap();
+        let start = usize::try_from(graph.offsets()[source as usize]).unwrap();
+        assert!(kinds.edge_kinds(start + row).eq([format!("{largest:08}").as_str()]));
+        Kinds::verify(&store.open().types_path().unwrap()).unwrap();
     }
 }
 

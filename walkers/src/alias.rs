@@ -88,6 +88,7 @@ mod tests {
                 sources: vec![0; weights.len()],
                 targets: (0..count).collect(),
                 weights: Some(weights.iter().map(|weight| weight * 10f64.powi(scale)).collect()),
+                kinds: Default::default(),
             };
             let graph = build(edges, NodeOrder::Id).unwrap().graph;
             let slots = tables(&graph).unwrap();

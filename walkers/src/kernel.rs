@@ -431,6 +431,7 @@ mod tests {
             sources: edges.iter().map(|edge| edge.0).collect(),
             targets: edges.iter().map(|edge| edge.1).collect(),
             weights: weighted.then(|| edges.iter().map(|edge| f64::from((edge.0 * 31 + edge.1) % 5 + 1)).collect()),
+            kinds: Default::default(),
         };
         let graph = build(list, NodeOrder::Id).unwrap().graph;
         let slots = alias::tables(&graph).unwrap();

@@ -1,21 +1,29 @@
 //! `walkprint inspect`.
 
 use serde_json::json;
+use walkprint_engine::kinds::KindCount;
 use walkprint_engine::store::Store;
 
 use crate::arguments::InspectArguments;
 use crate::terminal::{Outcome, count, print, print_json, size};
 
+/// How many types are listed for people; `--json` has all.
+const SHOWN: usize = 12;
+
 pub(crate) fn run(arguments: InspectArguments) -> anyhow::Result<Outcome> {
     let store = Store::open(&arguments.store)?;
     let manifest = store.manifest();
     let (graph, report) = (&manifest.graph, &manifest.graph.report);
+    let kinds = store.kinds()?;
     if arguments.json {
         let mut described = serde_json::to_value(report)?;
         described["digest"] = json!(graph.digest);
         described["bytes"] = json!(graph.bytes);
         described["labels_bytes"] = json!(graph.labels_bytes);
         described["loaded"] = graph.loaded.clone();
+        described["types"] = json!(kinds.as_ref().map(|kinds| {
+            json!({ "nodes": kinds.count_nodes(), "edges": kinds.count_edges(), "bytes": kinds.bytes() })
+        }));
         let indexes: Vec<_> = manifest
             .indexes
             .iter()
@@ -55,6 +63,10 @@ pub(crate) fn run(arguments: InspectArguments) -> anyhow::Result<Outcome> {
         size(graph.labels_bytes),
         &graph.digest[..16.min(graph.digest.len())],
     );
+    if let Some(kinds) = &kinds {
+        text += &describe_kinds("node types", &kinds.count_nodes());
+        text += &describe_kinds("edge types", &kinds.count_edges());
+    }
     for entry in &manifest.indexes {
         text += &format!(
             "index     {:?}, generation {}: {}\n\
@@ -74,4 +86,20 @@ pub(crate) fn run(arguments: InspectArguments) -> anyhow::Result<Outcome> {
     }
     print(&text)?;
     Ok(Outcome::Done)
+}
+
+/// The commonest types and how often they occur.
+fn describe_kinds(what: &str, counts: &[KindCount]) -> String {
+    if counts.is_empty() {
+        return String::new();
+    }
+    let mut counts: Vec<&KindCount> = counts.iter().collect();
+    counts.sort_by_key(|kind| std::cmp::Reverse(kind.count));
+    let shown: Vec<String> =
+        counts.iter().take(SHOWN).map(|kind| format!("{} ({})", kind.name, count(kind.count))).collect();
+    let more = match counts.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(", and {} more (--json has all)", count(more as u64)),
+    };
+    format!("types     {} {what}: {}{more}\n", count(counts.len() as u64), shown.join(", "))
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
 use walkprint_cluster::load::{LoadJob, LoadOutcome, LoadPhase, load_store};
-use walkprint_loaders::LoadOptions;
+use walkprint_engine::store::GraphEntry;
+use walkprint_loaders::{LoadOptions, LoadReport};
 
 use crate::arguments::LoadArguments;
 use crate::terminal::{Outcome, count, duration, print, print_json, processors, progress_bar, size, stop_flag};
@@ -23,6 +24,7 @@ pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
             target_col: arguments.target_col,
             weight_col: arguments.weight_col,
             type_col: arguments.type_col,
+            node_types: arguments.node_types,
             type_weights: arguments.edge_weights.into_iter().collect::<BTreeMap<_, _>>(),
             threads: arguments.workers.unwrap_or_else(processors),
             memory_bytes: arguments.memory,
@@ -38,7 +40,7 @@ pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
             "read": outcome.read,
             "graph": outcome.graph.report,
             "digest": outcome.graph.digest,
-            "bytes": outcome.graph.bytes + outcome.graph.labels_bytes,
+            "bytes": stored_bytes(&outcome.graph),
             "seconds": {
                 "reading": outcome.reading.as_secs_f64(),
                 "building": outcome.building.as_secs_f64(),
@@ -86,6 +88,7 @@ fn describe(store: &Path, outcome: &LoadOutcome) -> String {
         (Some(column), ..) => format!("weights   {column}"),
         (None, ..) => "weights   none: every edge weighs 1".into(),
     });
+    lines.extend(describe_types(read, report.nodes));
     lines.extend(read.notes.iter().map(|text| format!("note      {text}")));
     let mut odd = Vec::new();
     for (number, what) in [
@@ -108,7 +111,7 @@ fn describe(store: &Path, outcome: &LoadOutcome) -> String {
     if !odd.is_empty() {
         lines.push(format!("          {}", odd.join(", ")));
     }
-    let bytes = graph.bytes + graph.labels_bytes;
+    let bytes = stored_bytes(graph);
     lines.push(format!(
         "stored    {} in {} ({} order, built in {}, written in {}, {})",
         store.display(),
@@ -120,4 +123,23 @@ fn describe(store: &Path, outcome: &LoadOutcome) -> String {
     ));
     lines.push(format!("next      walkprint index {}", store.display()));
     lines.join("\n") + "\n"
+}
+
+fn stored_bytes(graph: &GraphEntry) -> u64 {
+    graph.bytes + graph.labels_bytes + graph.types.as_ref().map_or(0, |types| types.bytes)
+}
+
+/// How many nodes and edges have types, if any has.
+fn describe_types(read: &LoadReport, nodes: u64) -> Option<String> {
+    let plural = |count: u64| if count == 1 { "" } else { "s" };
+    let edges = (read.edge_types != 0).then(|| {
+        let (types, edges) = (read.edge_types, read.typed_edges);
+        format!("{} type{} on {} edges", count(types), plural(types), count(edges))
+    });
+    let nodes = (read.node_types != 0).then(|| {
+        let types = read.node_types;
+        format!("{} type{} on {} of {} nodes", count(types), plural(types), count(read.typed_nodes), count(nodes))
+    });
+    let all: Vec<String> = edges.into_iter().chain(nodes).collect();
+    (!all.is_empty()).then(|| format!("types     {}", all.join("; ")))
 }

@@ -8,6 +8,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 use walkprint_engine::graph::Graph;
 use walkprint_engine::index::Index;
+use walkprint_engine::kinds::Kinds;
 use walkprint_engine::labels::Labels;
 use walkprint_engine::plan::Plan;
 use walkprint_engine::query::{Answer, Answerer, Method, Question, Seeds, Status};
@@ -29,13 +30,14 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     question.top = arguments.top;
     question.dangling = arguments.dangling;
     question.residual = arguments.residual;
+    question.shape = arguments.shape.shape(&store, &labels)?;
     let began = Instant::now();
     let answer = Answerer::new(&graph, &labels, index.as_ref(), restart_prob)?.answer(&question)?;
     let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     if arguments.json {
         let used = index.as_ref().filter(|_| answer.method != Method::Exact).map(Index::entry);
         print_json(&json!({
-            "results": answer.results,
+            "results": results(&answer, store.kinds()?.as_ref())?,
             "method": answer.method,
             "dangling": answer.dangling,
             "status": answer.status,
@@ -50,7 +52,7 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
             "took_us": took_us,
         }))?;
     } else {
-        print(&format!("{}{}\n", table(&answer), summary(&answer, restart_prob, took_us)))?;
+        print(&format!("{}{}\n", table(&answer, Width::Full), summary(&answer, restart_prob, took_us)))?;
     }
     Ok(Outcome::Done)
 }
@@ -130,21 +132,51 @@ fn read_seeds(file: &Path, seeds: &mut Vec<(String, f64)>) -> anyhow::Result<()>
     Ok(())
 }
 
+/// The results as JSON, each with the type of its node if it has one.
+fn results(answer: &Answer, kinds: Option<&Kinds>) -> anyhow::Result<Vec<serde_json::Value>> {
+    let mut results = Vec::with_capacity(answer.results.len());
+    for result in &answer.results {
+        let mut described = serde_json::to_value(result)?;
+        if let Some(kind) = kinds.and_then(|kinds| kinds.node_kind(result.node)) {
+            described["type"] = kind.into();
+        }
+        results.push(described);
+    }
+    Ok(results)
+}
+
+/// Which columns a table has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Width {
+    /// All that the answer knows.
+    Full,
+    /// Rank, score, standard error and id.
+    Short,
+}
+
 /// The results as a table. Also how `quickstart` shows them.
-pub(crate) fn table(answer: &Answer) -> String {
+pub(crate) fn table(answer: &Answer, width: Width) -> String {
     let exact = matches!(answer.status, Status::Exact { .. });
+    let full = width == Width::Full;
+    let supported = full && answer.results.iter().any(|result| result.support.is_some());
+    let mut header = vec!["rank", "score"];
+    header.extend((!exact).then_some("± std error"));
+    header.extend(full.then_some("stable"));
+    header.extend(supported.then_some("support"));
+    let numbers = header.len();
+    header.push("id");
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    table.set_header(if exact { vec!["rank", "score", "id"] } else { vec!["rank", "score", "± std error", "id"] });
+    table.set_header(header);
     for result in &answer.results {
-        let mut row = vec![result.rank.to_string(), format!("{:.6}", result.score)];
-        if !exact {
-            row.push(format!("{:.6}", result.std_error));
-        }
+        let mut row = vec![result.rank.to_string(), score(result.score)];
+        row.extend((!exact).then(|| score(result.std_error)));
+        row.extend(full.then(|| if result.rank_stable { "yes" } else { "no" }.to_owned()));
+        row.extend(result.support.filter(|_| full).map(|support| support.to_string()));
         row.push(result.id.clone());
         table.add_row(row);
     }
-    for column in 0..if exact { 2 } else { 3 } {
+    for column in 0..numbers {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -152,14 +184,32 @@ pub(crate) fn table(answer: &Answer) -> String {
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
+/// A score with six decimals; quotients of a popularity may be far larger than scores.
+fn score(score: f64) -> String {
+    if score < 1e6 { format!("{score:.6}") } else { format!("{score:.4e}") }
+}
+
 fn summary(answer: &Answer, restart_prob: f64, took_us: u64) -> String {
     let how = match answer.status {
         Status::Exact { error_bound, .. } => format!("exact, all scores together off by at most {error_bound:.1e}"),
-        Status::Estimated { sampled } => format!("{}, {:.1} % by walks", answer.method, sampled * 100.0),
+        Status::Estimated { sampled, .. } => format!("{}, {:.1} % by walks", answer.method, sampled * 100.0),
     };
-    let truncated = if answer.truncated { "; fewer nodes than asked for can be reached" } else { "" };
+    let truncated =
+        if answer.truncated { "; fewer nodes than asked for can be reached and pass the filters" } else { "" };
+    let unstable = answer.results.iter().filter(|result| !result.rank_stable).count();
+    let stability = match (unstable, answer.status) {
+        (0, _) => String::new(),
+        (unstable, Status::Exact { .. }) => format!(
+            "\nstable    {unstable} of {} are not: the error bound leaves open whether the node that ranks next belongs above",
+            answer.results.len()
+        ),
+        (unstable, Status::Estimated { .. }) => format!(
+            "\nstable    {unstable} of {} are not: two standard errors could bring the node that ranks next above",
+            answer.results.len()
+        ),
+    };
     format!(
-        "{how}; restart probability {restart_prob}, dangling {}; {:.1} ms{truncated}",
+        "{how}; restart probability {restart_prob}, dangling {}; {:.1} ms{truncated}{stability}",
         answer.dangling,
         took_us as f64 / 1e3
     )

@@ -128,7 +128,12 @@ fn ask(path: &Path) -> anyhow::Result<std::time::Duration> {
         let answer = answerer.answer(&question)?;
         let elapsed = began.elapsed();
         took += elapsed;
-        print(&format!("\n{words} ({}, {})\n{}", seeds.join(" + "), duration(elapsed), query::table(&answer)))?;
+        print(&format!(
+            "\n{words} ({}, {})\n{}",
+            seeds.join(" + "),
+            duration(elapsed),
+            query::table(&answer, query::Width::Short)
+        ))?;
     }
     Ok(took)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 use walkprint_engine::error::{Error, Result};
 use walkprint_engine::graph::Graph;
+use walkprint_engine::kinds::Kinds;
 use walkprint_engine::labels::Labels;
 use walkprint_engine::store::Store;
 
@@ -31,6 +32,9 @@ pub(crate) fn run(arguments: VerifyArguments) -> anyhow::Result<Outcome> {
         Ok(store) => {
             find(store.graph_path(), Graph::verify(&store.graph_path()).and_then(|()| store.graph().map(|_| ())))?;
             find(store.labels_path(), Labels::verify(&store.labels_path()).and_then(|()| store.labels().map(|_| ())))?;
+            if let Some(path) = store.types_path() {
+                find(path.clone(), Kinds::verify(&path).and_then(|()| store.kinds().map(|_| ())))?;
+            }
             let graph = store.graph();
             for entry in &store.manifest().indexes {
                 let Ok(graph) = &graph else { continue }; // reported above

@@ -4,7 +4,7 @@
 //! offset  bytes  field
 //!      0      8  magic, "WALKPRNT"                       so that a stranger's file is told apart at once
 //!      8      4  format version, u32                     one for all kinds; other versions are refused
-//!     12      4  kind, u32                               graph, labels, segment, ...: see FileKind
+//!     12      4  kind, u32                               graph, labels, segment, types: see FileKind
 //!     16      8  file length, u64                        a truncated file is refused before anything is read
 //!     24      4  number of sections, u32
 //!     28      4  zero
@@ -55,6 +55,8 @@ pub enum FileKind {
     Labels,
     /// Fingerprints of one pipeline.
     Segment,
+    /// Types of nodes and edges.
+    Types,
 }
 
 impl FileKind {
@@ -63,6 +65,7 @@ impl FileKind {
             FileKind::Graph => 1,
             FileKind::Labels => 2,
             FileKind::Segment => 3,
+            FileKind::Types => 4,
         }
     }
 
@@ -71,6 +74,7 @@ impl FileKind {
             FileKind::Graph => "a Walkprint graph file",
             FileKind::Labels => "a Walkprint label file",
             FileKind::Segment => "a Walkprint fingerprint file",
+            FileKind::Types => "a Walkprint file of types",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From a list of edges to rows: group by source, add up parallel edges, number the nodes, group again.
 //!
-//! Memory: the edge list, plus eight bytes an edge (sixteen more with weights) while rows are sorted.
+//! Memory: the edge list, plus eight bytes an edge (sixteen more with weights, one to four more with types) while rows are
+//! sorted.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,7 @@ use super::rows::Graph;
 use crate::edges::EdgeList;
 use crate::error::{Error, Result};
 use crate::ids::{ExternalIds, MAX_NODES, NodeId};
+use crate::kinds::{Codes, KindList, KindSets, KindTables};
 
 /// What was found while the graph was built.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,12 +46,15 @@ pub struct BuiltGraph {
     pub ids: ExternalIds,
     /// The rank of each node.
     pub rank_of_node: Vec<u32>,
+    /// The types of nodes and edges. The graph and its digest do not depend on them.
+    pub kinds: KindTables,
     /// What was found.
     pub report: BuildReport,
 }
 
 /// Builds a graph. Parallel edges add up in input order, edges of weight zero are left out (their nodes stay). When
-/// no weight column was read but parallel edges were merged, their number is the weight.
+/// no weight column was read but parallel edges were merged, their number is the weight. An edge that stands for several
+/// has the types of all of them.
 ///
 /// Cost: two counting sorts over the edges and the node order. The result depends on the edge list and the order only.
 ///
@@ -61,19 +66,40 @@ pub fn build(edges: EdgeList, order: NodeOrder) -> Result<BuiltGraph> {
         return Err(Error::Graph { what: format!("{nodes} nodes, at most {MAX_NODES} are possible") });
     }
     let input_edges = edges.len() as u64;
-    let EdgeList { ids, sources, targets, weights } = edges;
-    let mut rows = Rows::grouped(nodes, sources, targets, weights);
+    let EdgeList { ids, sources, targets, weights, kinds } = edges;
+    let (edge_names, codes) = match kinds.edges {
+        Some(KindList { names, codes }) => (Some(names), Some(codes)),
+        None => (None, None),
+    };
+    let mut sets = KindSets::of_single(
+        edge_names
+            .as_ref()
+            .map_or(Ok(0), |names| u32::try_from(names.len()))
+            .map_err(|_| Error::Graph { what: "edges have more than 2^32 types".to_owned() })?,
+    );
+    let mut rows = Rows::grouped(nodes, sources, targets, weights, codes);
     let zero_weight_edges = rows.drop_zero_weights();
     rows.sort_each();
-    rows.merge_parallel()?;
+    rows.merge_parallel(&mut sets)?;
     let rank_of_node = order.ranks(&rows.offsets, &rows.targets);
     if order != NodeOrder::Id {
         rows = rows.renumbered(&rank_of_node);
         rows.sort_each();
     }
     let report = rows.report(input_edges, zero_weight_edges, order);
+    let kinds = KindTables {
+        nodes: kinds.nodes.map(|list| in_node_order(list, &rank_of_node)),
+        edges: edge_names.zip(rows.kinds).map(|(names, codes)| (names, sets, codes)),
+    };
     let graph = Graph::from_rows(rows.offsets, rows.targets, rows.weights)?;
-    Ok(BuiltGraph { graph, ids, rank_of_node, report })
+    Ok(BuiltGraph { graph, ids, rank_of_node, kinds, report })
+}
+
+/// Codes by rank become codes by node.
+fn in_node_order(KindList { names, codes }: KindList, rank_of_node: &[u32]) -> KindList {
+    let mut ordered = Codes::zeros(rank_of_node.len());
+    rank_of_node.iter().enumerate().for_each(|(node, &rank)| ordered.set(node, codes.get(rank as usize)));
+    KindList { names, codes: ordered }
 }
 
 /// Rows under construction.
@@ -81,16 +107,25 @@ struct Rows {
     offsets: Vec<u64>,
     targets: Vec<NodeId>,
     weights: Option<Vec<f64>>,
+    /// The set of types of each edge.
+    kinds: Option<Codes>,
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "offsets index vectors, node numbers are below MAX_NODES")]
 impl Rows {
     /// Groups edges by source, keeping the input order within a row.
-    fn grouped(nodes: usize, sources: Vec<u32>, targets: Vec<u32>, weights: Option<Vec<f64>>) -> Rows {
+    fn grouped(
+        nodes: usize,
+        sources: Vec<u32>,
+        targets: Vec<u32>,
+        weights: Option<Vec<f64>>,
+        kinds: Option<Codes>,
+    ) -> Rows {
         let offsets = offsets_of(nodes, sources.iter().copied());
         let mut next = offsets.clone();
         let mut grouped = vec![0; targets.len()];
         let mut grouped_weights = weights.as_ref().map(|weights| vec![0.0; weights.len()]);
+        let mut grouped_kinds = kinds.as_ref().map(|kinds| Codes::zeros(kinds.len()));
         for (edge, &source) in sources.iter().enumerate() {
             let place = next[source as usize] as usize;
             next[source as usize] += 1;
@@ -98,8 +133,11 @@ impl Rows {
             if let (Some(to), Some(from)) = (&mut grouped_weights, &weights) {
                 to[place] = from[edge];
             }
+            if let (Some(to), Some(from)) = (&mut grouped_kinds, &kinds) {
+                to.set(place, from.get(edge));
+            }
         }
-        Rows { offsets, targets: grouped, weights: grouped_weights }
+        Rows { offsets, targets: grouped, weights: grouped_weights, kinds: grouped_kinds }
     }
 
     fn drop_zero_weights(&mut self) -> u64 {
@@ -113,6 +151,9 @@ impl Rows {
                 if weights[edge] != 0.0 {
                     weights[kept] = weights[edge];
                     self.targets[kept] = self.targets[edge];
+                    if let Some(kinds) = &mut self.kinds {
+                        kinds.set(kept, kinds.get(edge));
+                    }
                     kept += 1;
                 }
             }
@@ -120,11 +161,15 @@ impl Rows {
         *self.offsets.last_mut().expect("there is always a last offset") = kept as u64;
         weights.truncate(kept);
         self.targets.truncate(kept);
+        self.kinds.iter_mut().for_each(|kinds| kinds.truncate(kept));
         (before - kept) as u64
     }
 
     /// Sorts each row by target; equal targets keep their order.
     fn sort_each(&mut self) {
+        if self.kinds.is_some() {
+            return self.sort_each_with_kinds();
+        }
         let mut pairs: Vec<(NodeId, f64)> = Vec::new();
         for pair in self.offsets.windows(2) {
             let range = pair[0] as usize..pair[1] as usize;
@@ -144,8 +189,26 @@ impl Rows {
         }
     }
 
+    fn sort_each_with_kinds(&mut self) {
+        let Some(kinds) = &mut self.kinds else { return };
+        let mut edges: Vec<(NodeId, f64, u32)> = Vec::new();
+        for pair in self.offsets.windows(2) {
+            let (start, end) = (pair[0] as usize, pair[1] as usize);
+            edges.clear();
+            edges.extend((start..end).map(|edge| {
+                (self.targets[edge], self.weights.as_ref().map_or(1.0, |weights| weights[edge]), kinds.get(edge))
+            }));
+            edges.sort_by_key(|&(target, ..)| target);
+            for (edge, &(target, weight, kind)) in (start..end).zip(&edges) {
+                self.targets[edge] = target;
+                self.weights.iter_mut().for_each(|weights| weights[edge] = weight);
+                kinds.set(edge, kind);
+            }
+        }
+    }
+
     /// Adds up neighbouring equal targets. An unweighted graph becomes weighted when there are any.
-    fn merge_parallel(&mut self) -> Result<()> {
+    fn merge_parallel(&mut self, sets: &mut KindSets) -> Result<()> {
         let parallel = self
             .offsets
             .windows(2)
@@ -166,9 +229,15 @@ impl Rows {
                         let what = "the weights of parallel edges add up to infinity; scale them down".to_owned();
                         return Err(Error::Graph { what });
                     }
+                    if let Some(kinds) = &mut self.kinds {
+                        kinds.set(kept - 1, sets.union(kinds.get(kept - 1), kinds.get(edge)));
+                    }
                 } else {
                     self.targets[kept] = self.targets[edge];
                     weights[kept] = weights[edge];
+                    if let Some(kinds) = &mut self.kinds {
+                        kinds.set(kept, kinds.get(edge));
+                    }
                     kept += 1;
                 }
             }
@@ -177,6 +246,7 @@ impl Rows {
         self.targets.truncate(kept);
         weights.truncate(kept);
         self.weights = Some(weights);
+        self.kinds.iter_mut().for_each(|kinds| kinds.truncate(kept));
         Ok(())
     }
 
@@ -189,16 +259,20 @@ impl Rows {
         let mut offsets = Vec::with_capacity(self.offsets.len());
         let mut targets = Vec::with_capacity(self.targets.len());
         let mut weights = self.weights.as_ref().map(|weights| Vec::with_capacity(weights.len()));
+        let mut kinds = self.kinds.as_ref().map(|_| Codes::default());
         offsets.push(0);
         for &rank in ranks {
             let range = self.offsets[rank as usize] as usize..self.offsets[rank as usize + 1] as usize;
             targets.extend(self.targets[range.clone()].iter().map(|&target| node_of_rank[target as usize]));
             if let (Some(to), Some(from)) = (&mut weights, &self.weights) {
-                to.extend_from_slice(&from[range]);
+                to.extend_from_slice(&from[range.clone()]);
+            }
+            if let (Some(to), Some(from)) = (&mut kinds, &self.kinds) {
+                range.for_each(|edge| to.push(from.get(edge)));
             }
             offsets.push(targets.len() as u64);
         }
-        Rows { offsets, targets, weights }
+        Rows { offsets, targets, weights, kinds }
     }
 
     fn report(&self, input_edges: u64, zero_weight_edges: u64, order: NodeOrder) -> BuildReport {
@@ -242,6 +316,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ids::StringTable;
+    use crate::kinds::{KindLists, Kinds};
 
     fn list(nodes: u32, edges: &[(u32, u32, f64)], weighted: bool) -> EdgeList {
         EdgeList {
@@ -249,6 +325,7 @@ mod tests {
             sources: edges.iter().map(|edge| edge.0).collect(),
             targets: edges.iter().map(|edge| edge.1).collect(),
             weights: weighted.then(|| edges.iter().map(|edge| edge.2).collect()),
+            kinds: KindLists::default(),
         }
     }
 
@@ -280,7 +357,72 @@ mod tests {
         assert!(matches!(build(list(2, &edges, true), NodeOrder::Id), Err(Error::Graph { .. })));
     }
 
+    /// Types `a`, `b`, ... by code.
+    fn kind_list(codes: impl Iterator<Item = u32>) -> KindList {
+        let mut names = StringTable::default();
+        ["a", "b", "c"].iter().for_each(|name| names.push(name));
+        let mut list = KindList { names, codes: Codes::default() };
+        codes.for_each(|code| list.codes.push(code));
+        list
+    }
+
     proptest! {
+        /// Oracle: a map from (source rank, target rank) to the types of all edges between them. Goes through the file.
+        #[test]
+        fn types_stay_with_their_nodes_and_edges(
+            edges in prop::collection::vec((0u32..9, 0u32..9, 0u8..3, 0u32..4), 0..60),
+            of_nodes in prop::collection::vec(0u32..4, 9),
+            weighted: bool,
+        ) {
+            let plain: Vec<(u32, u32, f64)> = edges.iter().map(|&(s, t, w, _)| (s, t, f64::from(w))).collect();
+            let kind_names = ["a", "b", "c"];
+            let mut expected = std::collections::BTreeMap::<_, std::collections::BTreeSet<&str>>::new();
+            for &(source, target, weight, kind) in &edges {
+                if !weighted || weight != 0 {
+                    let kinds = expected.entry((source, target)).or_default();
+                    kinds.extend(kind.checked_sub(1).map(|kind| kind_names[kind as usize]));
+                }
+            }
+            let directory = tempfile::tempdir().unwrap();
+            for order in [NodeOrder::Id, NodeOrder::Degree, NodeOrder::BreadthFirst] {
+                let mut typed = list(9, &plain, weighted);
+                typed.kinds.nodes = Some(kind_list(of_nodes.iter().copied()));
+                typed.kinds.edges = Some(kind_list(edges.iter().map(|edge| edge.3)));
+                let built = build(typed, order).unwrap();
+                prop_assert_eq!(&build(list(9, &plain, weighted), order).unwrap().rank_of_node, &built.rank_of_node);
+                let path = directory.path().join("types.wpt");
+                let digest = built.kinds.write(&path).unwrap();
+                Kinds::verify(&path).unwrap();
+                let kinds = Kinds::open(&path).unwrap();
+                prop_assert_eq!(kinds.digest(), digest);
+                prop_assert!(kinds.fit(9, built.graph.edges() as u64));
+                let mut position = 0;
+                for node in 0..9 {
+                    let rank = built.rank_of_node[node as usize];
+                    let of_node = of_nodes[rank as usize].checked_sub(1).map(|kind| kind_names[kind as usize]);
+                    prop_assert_eq!(kinds.node_kind(node), of_node);
+                    for &target in built.graph.row(node).unwrap().targets {
+                        let got: Vec<&str> = kinds.edge_kinds(position).collect();
+                        let expected = &expected[&(rank, built.rank_of_node[target as usize])];
+                        prop_assert!(got.iter().eq(expected), "{:?} {:?}", got, expected);
+                        position += 1;
+                    }
+                }
+                prop_assert_eq!(position, built.graph.edges());
+                for (place, name) in kind_names.iter().enumerate() {
+                    let count = of_nodes.iter().filter(|&&code| code as usize == place + 1).count();
+                    let nodes = kinds.nodes_of(name).unwrap();
+                    prop_assert_eq!(nodes.len(), count as u64);
+                    prop_assert_eq!(kinds.count_nodes()[place].count, count as u64);
+                    prop_assert!(nodes.iter().all(|node| kinds.node_kind(node) == Some(name)));
+                    let edges = expected.values().filter(|kinds| kinds.contains(name)).count();
+                    prop_assert_eq!(kinds.count_edges()[place].count, edges as u64);
+                }
+                let unknown = matches!(kinds.nodes_of("d"), Err(Error::UnknownType { .. }));
+                prop_assert!(unknown);
+            }
+        }
+
         /// Oracle: a map from (source rank, target rank) to the sum of weights.
         #[test]
         fn every_order_holds_the_same_edges(

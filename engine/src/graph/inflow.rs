@@ -258,6 +258,7 @@ mod tests {
             sources: edges.iter().map(|edge| edge.0).collect(),
             targets: edges.iter().map(|edge| edge.1).collect(),
             weights: Some(edges.iter().map(|edge| edge.2).collect()),
+            kinds: Default::default(),
         };
         build(list, NodeOrder::Id).unwrap().graph
     }

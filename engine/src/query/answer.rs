@@ -31,13 +31,21 @@ pub struct Ranked {
     pub node: NodeId,
     /// Its external id.
     pub id: String,
-    /// Its score, above zero and finite.
+    /// Its score, above zero and finite. Where the question divides by popularity, it is the quotient.
     pub score: f64,
     /// Standard error of the score by the walks that went into it; 0 for exact scores. What was left out
     /// ([`Answer::mass_accounted`]) is not in it.
     pub std_error: f64,
     /// Its place: 1, 2, 3, ...
     pub rank: usize,
+    /// False when the candidate that ranks next (also the first that is not shown) could belong above it: when their scores
+    /// differ by no more than twice the standard error of the difference, or for exact scores by no more than the error bound.
+    /// Exact ties rank by id for sure, if the
+    /// error bound is below 1e-10. What filters leave is taken as given.
+    pub rank_stable: bool,
+    /// How many seeds support it, if the question asked for support: see [`Shape`](super::Shape).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub support: Option<usize>,
 }
 
 /// How sure the scores are.

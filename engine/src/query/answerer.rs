@@ -9,7 +9,9 @@ use super::exact;
 use super::lookup;
 use super::push::Pusher;
 use super::question::{Dangling, Method, Question};
-use super::ranking::{self, Candidate};
+use super::ranking::{self, Candidate, Judged};
+use super::seeds::Seeds;
+use super::shape::{self, Debias, Debiasing, Filter, Popularity, PopularityKind, SUPPORT_SHARE, Shape};
 use super::sweep::LazySweeper;
 use super::tally;
 use super::workspace::{Workspace, node_at};
@@ -33,8 +35,8 @@ const LARGEST_TIE: f64 = 1e-9;
 
 /// Answers questions about one graph, one after the other.
 ///
-/// Keeps 49 bytes a node from question to question, so that a question that stays local costs nothing for the rest of
-/// the graph. For several threads make several.
+/// Keeps 49 bytes a node from question to question (eight more once the global PageRank was asked for, four once in-degrees
+/// were), so that a question that stays local costs nothing for the rest of the graph. For several threads make several.
 pub struct Answerer<'a> {
     graph: &'a Graph,
     labels: &'a Labels,
@@ -43,6 +45,7 @@ pub struct Answerer<'a> {
     space: Workspace,
     sweeper: LazySweeper<'a>,
     uniform: Option<UniformCore>,
+    in_degrees: Option<Vec<u32>>,
 }
 
 /// What a method left in the workspace.
@@ -100,7 +103,7 @@ impl<'a> Answerer<'a> {
             }
         }
         let (space, sweeper) = (Workspace::new(nodes), LazySweeper::new(graph, None));
-        Ok(Answerer { graph, labels, index, restart_prob, space, sweeper, uniform: None })
+        Ok(Answerer { graph, labels, index, restart_prob, space, sweeper, uniform: None, in_degrees: None })
     }
 
     /// Takes a graph that was turned round already, so that several answerers share it. It must be this graph.
@@ -142,18 +145,19 @@ impl<'a> Answerer<'a> {
     /// small that it takes no longer than `combine`; `combine` otherwise.
     ///
     /// Cost: see the methods; then one pass over the scores, and an id and a standard error for each result. The
-    /// first question with [`Dangling::Uniform`] also pays for one exact answer, which is kept.
+    /// first question with [`Dangling::Uniform`] also pays for one exact answer, which is kept. A [`Shape`](super::Shape) that
+    /// asks for support costs an answer more for each seed and one for the whole, and ten bytes a node while it is counted.
     ///
     /// # Errors
     /// When a parameter is outside its range, seeds are outside the graph, the method needs an index and there is none,
-    /// or a file is damaged.
+    /// filters leave nothing, or a file is damaged.
     pub fn answer(&mut self, question: &Question) -> Result<Answer> {
-        let answer = self.core(question).and_then(|core| self.rank(question, core));
+        let answer = self.shaped(question);
         self.space.clear();
         answer
     }
 
-    /// The scores of all nodes: for measuring and testing. Cost: as [`Answerer::answer`], plus one pass over all nodes
+    /// The scores of all nodes, whatever the question's [`Shape`](super::Shape): for measuring and testing. Cost: as [`Answerer::answer`], plus one pass over all nodes
     /// and a standard error for each that fingerprints met.
     ///
     /// # Errors
@@ -162,6 +166,24 @@ impl<'a> Answerer<'a> {
         let scores = self.core(question).and_then(|core| self.all(question, core));
         self.space.clear();
         scores
+    }
+
+    fn shaped(&mut self, question: &Question) -> Result<Answer> {
+        question.check(self.graph.nodes())?;
+        // Before the core, because it needs the workspace.
+        match question.shape.debias {
+            Some(Debias { by: PopularityKind::GlobalPageRank, .. }) => self.prepare_uniform(question.residual)?,
+            Some(Debias { by: PopularityKind::Degree, .. }) if self.in_degrees.is_none() => {
+                self.in_degrees = Some(shape::in_degrees(self.graph));
+            }
+            _ => {}
+        }
+        let supporters = match question.shape.min_support {
+            0 => None,
+            _ => Some(self.count_supporters(question)?),
+        };
+        let core = self.core(question)?;
+        self.rank(question, core, supporters.as_deref())
     }
 
     fn core(&mut self, question: &Question) -> Result<Core> {
@@ -218,8 +240,10 @@ impl<'a> Answerer<'a> {
         let seeds: Vec<(NodeId, f64)> = (0..nodes).map(|at| (node_at(at), 1.0 / nodes as f64)).collect();
         let pusher = Pusher::new(self.graph, self.restart_prob);
         let solved = exact::solve(pusher, &mut self.space, &mut self.sweeper, &seeds, residual);
-        let uniform =
-            solved.map(|residual| UniformCore { core: self.space.answer.clone(), ended: self.space.ended, residual });
+        let uniform = solved.map(|residual| {
+            let core = self.space.answer.clone();
+            UniformCore { sum: core.iter().sum(), core, ended: self.space.ended, residual }
+        });
         self.space.clear();
         self.uniform = Some(uniform?);
         Ok(())
@@ -244,25 +268,116 @@ impl<'a> Answerer<'a> {
         })
     }
 
-    fn rank(&self, question: &Question, core: Core) -> Result<Answer> {
+    /// How many seeds support each node: see [`shape`]. Answers the whole question first, and once more for its results: what a
+    /// method leaves behind is used up by the next one.
+    ///
+    /// Under `restart` all scores are a multiple of those under `drop`, and the contributions of seeds add up under `drop`.
+    fn count_supporters(&mut self, question: &Question) -> Result<Vec<u16>> {
+        let dangling = if question.dangling == Dangling::Restart { Dangling::Drop } else { question.dangling };
+        let seeds = question.seeds.weights();
+        let core = self.core(question)?;
+        let share = SUPPORT_SHARE / seeds.len() as f64;
+        let mut least = vec![0.0; self.graph.nodes()];
+        let scaling = self.scaling(dangling, core.lacking)?;
+        self.candidates(scaling).for_each(|Candidate { node, score }| least[node as usize] = share * score);
+        self.space.clear();
+        let mut supporters = vec![0; self.graph.nodes()];
+        let mut alone = Question { method: core.method, dangling, shape: Shape::default(), ..question.clone() };
+        for &(seed, weight) in seeds {
+            alone.seeds = Seeds::single(seed);
+            let core = self.core(&alone)?;
+            let scaling = self.scaling(dangling, core.lacking)?;
+            for Candidate { node, score } in self.candidates(scaling) {
+                supporters[node as usize] += u16::from(0.0 < score && least[node as usize] <= weight * score);
+            }
+            self.space.clear();
+        }
+        Ok(supporters)
+    }
+
+    /// The nodes that the workspace knows a score of.
+    fn candidates(&self, scaling: Scaling<'_>) -> impl Iterator<Item = Candidate> {
         let (space, graph) = (&self.space, self.graph);
-        let scaling = self.scaling(question.dangling, core.lacking)?;
-        let status = core.status.with_error_bound(scaling.error_bound());
-        let tie = match status {
-            Status::Exact { error_bound, .. } => (TIE_ERRORS * error_bound).clamp(ROUNDING, LARGEST_TIE),
-            Status::Estimated { .. } => ROUNDING,
-        };
         let dense = scaling.is_dense();
-        let width = if dense { graph.nodes() } else { space.width() };
-        let candidates = (0..width).map(|position| {
+        (0..if dense { graph.nodes() } else { space.width() }).map(move |position| {
             let node = if dense { node_at(position) } else { space.node(position) };
             Candidate { node, score: scaling.score(graph, node, space.core(node)) }
+        })
+    }
+
+    /// What the question divides scores by, once it has been prepared.
+    fn debiasing(&self, question: &Question) -> Result<Option<Debiasing<'_>>> {
+        let Some(Debias { by, power }) = question.shape.debias else { return Ok(None) };
+        let popularity = match (by, &self.in_degrees, &self.uniform) {
+            (PopularityKind::Degree, Some(degrees), _) => Popularity::Degrees(degrees),
+            (PopularityKind::GlobalPageRank, _, Some(uniform)) => {
+                let (graph, restart_prob) = (self.graph, self.restart_prob);
+                Popularity::page_rank(graph, uniform, question.dangling, restart_prob)?
+            }
+            (PopularityKind::Degree, None, _) | (PopularityKind::GlobalPageRank, _, None) => {
+                unreachable!("popularities are prepared before the question is answered")
+            }
+        };
+        Ok(Some(Debiasing { popularity, power }))
+    }
+
+    fn rank(&self, question: &Question, core: Core, supporters: Option<&[u16]>) -> Result<Answer> {
+        let graph = self.graph;
+        let scaling = self.scaling(question.dangling, core.lacking)?;
+        let status = core.status.with_error_bound(scaling.error_bound());
+        let (tie, ties_are_sure) = match status {
+            Status::Exact { error_bound, .. } => {
+                let tie = TIE_ERRORS * error_bound;
+                (tie.clamp(ROUNDING, LARGEST_TIE), tie <= LARGEST_TIE)
+            }
+            Status::Estimated { .. } => (ROUNDING, false),
+        };
+        let debiasing = self.debiasing(question)?;
+        let divisor = |node| debiasing.as_ref().map_or(1.0, |debiasing| debiasing.divisor(graph, node));
+        let filter = Filter::new(&question.shape, &question.seeds, graph, supporters)?;
+        let allowed = self.candidates(scaling).filter(|candidate| !filter.is_set() || filter.allows(candidate.node));
+        let debiased = allowed.map(|Candidate { node, score }| match debiasing {
+            Some(_) => Candidate { node, score: score / divisor(node) },
+            None => Candidate { node, score },
         });
-        let best = ranking::best(self.labels, candidates, question.top, tie)?;
-        let mut results = Vec::with_capacity(best.len());
-        for (place, Candidate { node, score }) in best.into_iter().enumerate() {
-            let std_error = scaling.std_error(graph, node, space.core(node), self.variance(node, &core)?);
-            results.push(Ranked { node, id: self.labels.id(node)?, score, std_error, rank: place + 1 });
+        // One more than is shown: whether the last one's rank is stable depends on it.
+        let best = ranking::best(self.labels, debiased, question.top.saturating_add(1), tie)?;
+        if best.is_empty() && filter.is_set() {
+            let scored = self.candidates(scaling).filter(|candidate| 0.0 < candidate.score);
+            return Err(filter.nothing_left(scored.map(|candidate| candidate.node)));
+        }
+        let judge = |candidate: Candidate| -> Result<Judged> {
+            let (node, divisor) = (candidate.node, divisor(candidate.node));
+            let std_error =
+                scaling.std_error(graph, node, self.space.core(node), self.variance(node, &core)?) / divisor;
+            let inflation = debiasing.as_ref().map_or(1.0, |debiasing| debiasing.inflation(graph, node));
+            let lacking = scaling.error_bound() / divisor * inflation;
+            let by_popularity = if candidate.score == 0.0 { 0.0 } else { candidate.score * (inflation - 1.0) };
+            Ok(Judged { candidate, std_error, lacking, by_popularity })
+        };
+        let mut judged = best.into_iter().map(judge).collect::<Result<Vec<_>>>()?;
+        if judged.len() <= question.top {
+            // A node without a score ranks next, if there is one. All of them have the same standard error.
+            let scored = |node| 0.0 < scaling.score(graph, node, self.space.core(node));
+            let unmet = (0..graph.nodes()).map(node_at).find(|&node| !scored(node) && filter.admits(node));
+            judged.extend(unmet.map(|node| judge(Candidate { node, score: 0.0 })).transpose()?);
+        }
+        let mut results = Vec::with_capacity(judged.len());
+        for (place, Judged { candidate: Candidate { node, score }, std_error, .. }) in
+            judged.iter().copied().enumerate()
+        {
+            if place == question.top || score == 0.0 {
+                break;
+            }
+            results.push(Ranked {
+                node,
+                id: self.labels.id(node)?,
+                score,
+                std_error,
+                rank: place + 1,
+                rank_stable: judged.get(place + 1).is_none_or(|next| judged[place].stays_above(next, ties_are_sure)),
+                support: filter.supporters(node),
+            });
         }
         Ok(Answer {
             truncated: results.len() < question.top,

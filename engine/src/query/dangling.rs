@@ -23,6 +23,8 @@ use crate::ids::NodeId;
 pub(super) struct UniformCore {
     /// `g`, one number a node.
     pub(super) core: Vec<f64>,
+    /// The sum of `g`.
+    pub(super) sum: f64,
     /// Mass that ended at dangling nodes, `c * g(D)`.
     pub(super) ended: f64,
     /// The residual of `g`.

@@ -18,6 +18,8 @@
 //!
 //! From `q` follow the scores under every [`Dangling`] policy, from the same index.
 //!
+//! A [`Shape`] says which nodes may be results, and whether popularity counts against them.
+//!
 //! **No score is returned without its status**: exact with its residual, or estimated with a standard error each, and
 //! truncated or not. (Test: `query::tests::policies`.) **No score is NaN, whatever the bytes of graph and index.** (Test:
 //! `query::tests::damage`.)
@@ -28,6 +30,8 @@
 //! push" (PowerPush, SpeedPPR), SIGMOD 2021.
 
 mod seeds;
+
+mod shape;
 
 mod question;
 
@@ -62,3 +66,4 @@ pub use answer::{Answer, Ranked, Scores, Status};
 pub use answerer::Answerer;
 pub use question::{Dangling, Method, PushBound, Question};
 pub use seeds::Seeds;
+pub use shape::{Debias, MOST_SUPPORTERS, PopularityKind, SUPPORT_SHARE, Shape};

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::seeds::Seeds;
+use super::shape::Shape;
 use crate::error::{Error, Result};
 
 /// A question about a set of seeds.
@@ -25,6 +26,8 @@ pub struct Question {
     pub precision: Option<f64>,
     /// For `combine`: how far to push before fingerprints take over.
     pub push: PushBound,
+    /// Which nodes may be results, and what is done to their scores.
+    pub shape: Shape,
 }
 
 /// When `combine` stops pushing and which residuals it may leave out.
@@ -73,6 +76,7 @@ impl Question {
             residual: 1e-12,
             precision: None,
             push: PushBound::default(),
+            shape: Shape::default(),
         }
     }
 
@@ -94,6 +98,7 @@ impl Question {
         if !(0.0..1.0).contains(&self.push.drop) {
             return refuse("drop", "at least 0 and below 1", self.push.drop.to_string());
         }
+        self.shape.check(self.seeds.weights().len())?;
         match self.seeds.weights().last() {
             Some(&(node, _)) if nodes <= node as usize => {
                 Err(Error::Seeds { what: format!("node {node} is outside the graph, which has {nodes} nodes") })
@@ -186,6 +191,7 @@ impl FromStr for Dangling {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::query::{Debias, PopularityKind};
 
     #[test]
     fn names_are_read_as_they_are_shown() {
@@ -209,7 +215,7 @@ mod tests {
             change(&mut question);
             question.check(3)
         };
-        let changes: [fn(&mut Question); 8] = [
+        let changes: [fn(&mut Question); 12] = [
             |question| question.top = 0,
             |question| question.residual = 0.0,
             |question| question.residual = 1.0,
@@ -218,6 +224,10 @@ mod tests {
             |question| question.push.threshold = f64::NAN,
             |question| question.push.drop = 1.0,
             |question| question.push.drop = -0.1,
+            |question| question.shape.min_support = 2,
+            |question| question.shape.debias = Some(Debias { by: PopularityKind::Degree, power: -0.1 }),
+            |question| question.shape.debias = Some(Debias { by: PopularityKind::Degree, power: 10.5 }),
+            |question| question.shape.debias = Some(Debias { by: PopularityKind::Degree, power: f64::NAN }),
         ];
         assert!(changes.iter().all(|&change| matches!(with(change), Err(Error::Parameter { .. }))));
     }

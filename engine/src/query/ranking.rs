@@ -17,6 +17,30 @@ pub(super) struct Candidate {
     pub(super) node: NodeId,
 }
 
+/// A candidate, and how far its score may be off.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Judged {
+    pub(super) candidate: Candidate,
+    pub(super) std_error: f64,
+    /// What a residual may have kept from it.
+    pub(super) lacking: f64,
+    /// What a popularity that is off may have done.
+    pub(super) by_popularity: f64,
+}
+
+impl Judged {
+    /// True when two standard errors do not bring the next candidate above this one, and what is missing does not either.
+    ///
+    /// The residual bounds the errors of all scores together, so that of two the larger bound is enough; so does the
+    /// residual of popularities.
+    pub(super) fn stays_above(&self, next: &Judged, ties_are_sure: bool) -> bool {
+        let (score, next_score) = (self.candidate.score, next.candidate.score);
+        let by_chance = 2.0 * self.std_error.hypot(next.std_error);
+        let margin = by_chance + self.lacking.max(next.lacking) + self.by_popularity.max(next.by_popularity);
+        (ties_are_sure && score == next_score) || margin < score - next_score
+    }
+}
+
 /// The best `top` of the candidates with a score above zero, best first; `tie` is the relative difference below which
 /// two scores are tied with the best of them.
 ///

@@ -1,5 +1,7 @@
 //! One column of a batch, of any type that ids, weights and types may have.
 
+use std::borrow::Cow;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
@@ -13,8 +15,8 @@ use crate::gather::{Sink, bad_weight, check_weight};
 /// A column of a batch, ready to be read row by row.
 pub(super) struct Column<'batch> {
     values: Values<'batch>,
-    /// The first row without a value.
-    first_null: Option<usize>,
+    /// Which rows have no value; empty when all have one.
+    nulls: Vec<bool>,
     /// What the column holds, for messages.
     what: &'static str,
 }
@@ -36,8 +38,9 @@ enum Values<'batch> {
 
 impl<'batch> Column<'batch> {
     pub(super) fn new(array: &'batch dyn Array, what: &'static str) -> Self {
-        let first_null = array.logical_nulls().and_then(|nulls| (0..nulls.len()).find(|&row| nulls.is_null(row)));
-        Column { values: Values::new(array), first_null, what }
+        let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() != 0);
+        let nulls = nulls.map_or(Vec::new(), |nulls| (0..nulls.len()).map(|row| nulls.is_null(row)).collect());
+        Column { values: Values::new(array), nulls, what }
     }
 
     pub(super) fn source(&self, row: usize, sink: &mut Sink) -> Result<u32, Problem> {
@@ -69,13 +72,24 @@ impl<'batch> Column<'batch> {
         check_weight(weight).ok_or_else(|| bad_weight(weight, weight.to_string()))
     }
 
-    pub(super) fn kind(&self, row: usize) -> Result<&str, Problem> {
-        self.check(row)?;
-        Ok(self.values.text(row))
+    /// The name of a type; empty where the row has none.
+    pub(super) fn kind(&self, row: usize) -> Cow<'_, str> {
+        if self.is_null(row) {
+            return Cow::Borrowed("");
+        }
+        match &self.values {
+            Values::Integers(values) => Cow::Owned(values[row].to_string()),
+            Values::Unsigned(values) => Cow::Owned(values[row].to_string()),
+            values => Cow::Borrowed(values.text(row)),
+        }
     }
 
     fn check(&self, row: usize) -> Result<(), Problem> {
-        if self.first_null == Some(row) { Err(Problem::new(self.what, "null")) } else { Ok(()) }
+        if self.is_null(row) { Err(Problem::new(self.what, "null")) } else { Ok(()) }
+    }
+
+    fn is_null(&self, row: usize) -> bool {
+        self.nulls.get(row).copied().unwrap_or(false)
     }
 }
 

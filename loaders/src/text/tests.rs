@@ -29,13 +29,14 @@ fn undirected(threads: usize) -> LoadOptions {
 #[test]
 fn any_number_of_threads_and_any_block_size_give_the_same_edges() {
     let mut edges = String::from("# comment\n\n");
-    let mut named = String::from("target,note,source,weight\r\n");
+    let mut named = String::from("target,note,source,weight,type\r\n");
     let mut matrix = String::from("%%MatrixMarket matrix coordinate integer symmetric\n%\n60 60 60\n");
     for line in 0..60 {
         // The first id that is no integer comes late: threads turn into strings at different places.
         let target = if line == 47 { "x7".to_owned() } else { (line * 13 % 29).to_string() };
         writeln!(edges, "{line}  {target}{}", if line % 5 == 0 { "\r\n%" } else { "" }).expect("writing to memory");
-        writeln!(named, "{target},\"a\n\"\"{line}\",\"n,\n{line}\",{line}.5").expect("writing to memory");
+        writeln!(named, "{target},\"a\n\"\"{line}\",\"n,\n{line}\",{line}.5,t{}", line * 7 % 4)
+            .expect("writing to memory");
         writeln!(matrix, "{} {} {line}", line + 1, line * 13 % 29 + 1).expect("writing to memory");
     }
     let inputs: [&[(&str, &str)]; 4] = [

@@ -7,5 +7,7 @@ mod estimates;
 mod exactness;
 mod oracle;
 mod policies;
+mod shaping;
+mod stability;
 mod ties;
 mod world;

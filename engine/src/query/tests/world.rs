@@ -10,6 +10,7 @@ use crate::fingerprint::{self, Visits};
 use crate::graph::{self, AliasSlot, Graph, NodeOrder};
 use crate::ids::{ExternalIds, NodeId};
 use crate::index::{Index, IndexEntry, SegmentEntry, SegmentId, SegmentWriter};
+use crate::kinds::KindLists;
 use crate::labels::Labels;
 use crate::plan::{Pipeline, Plan, UNITS_PER_PACKET, UNITS_PER_WALK};
 use crate::query::Answerer;
@@ -69,6 +70,7 @@ impl World {
             sources: edges.iter().map(|edge| edge.0).collect(),
             targets: edges.iter().map(|edge| edge.1).collect(),
             weights: weighted.then(|| edges.iter().map(|edge| edge.2).collect()),
+            kinds: KindLists::default(),
         };
         let built = graph::build(list, order).unwrap();
         let directory = tempfile::tempdir().unwrap();
