@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::answer::{Answer, Ranked, Scores, Status};
+use super::block::{Block, Found, LANES, LEAST_PRECISION};
 use super::combine::{self, Bound, Left};
 use super::dangling::{self, Scaling, UniformCore};
 use super::exact;
@@ -25,6 +26,8 @@ use crate::labels::Labels;
 const CHEAP_EXACT: u64 = 50_000;
 /// From this part of the nodes on, [`Method::Auto`] treats seeds as dense.
 const DENSE_SEEDS: usize = 8;
+/// The L1 error to aim at where a question names none.
+const USUAL_PRECISION: f64 = 0.05;
 /// Estimates that differ by less, relatively, differ by rounding only.
 const ROUNDING: f64 = 1e-12;
 /// Exact scores are tied when they differ by less than this many times the error bound, relatively: nodes that the graph
@@ -44,6 +47,7 @@ pub struct Answerer<'a> {
     restart_prob: f64,
     space: Workspace,
     sweeper: LazySweeper<'a>,
+    block: Option<Block>,
     uniform: Option<UniformCore>,
     in_degrees: Option<Vec<u32>>,
 }
@@ -54,8 +58,27 @@ struct Core {
     /// The part of the seeds' mass that the core lacks, at most.
     lacking: f64,
     status: Status,
-    /// Whether the last sweep knows how far scores are off.
-    swept: bool,
+    /// What knows how far scores are off.
+    errors: Errors,
+    /// The sum of the core over all nodes, where the workspace holds only some of them.
+    mass: Option<f64>,
+}
+
+/// What knows the standard errors of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Errors {
+    /// Nothing, or fingerprints.
+    Tally,
+    /// The last sweep.
+    Sweep,
+    /// The block they were swept in; it has left them in the tally.
+    Block,
+}
+
+impl Core {
+    fn new(method: Method, lacking: f64, status: Status, errors: Errors) -> Core {
+        Core { method, lacking, status, errors, mass: None }
+    }
 }
 
 impl<'a> Answerer<'a> {
@@ -103,14 +126,15 @@ impl<'a> Answerer<'a> {
             }
         }
         let (space, sweeper) = (Workspace::new(nodes), LazySweeper::new(graph, None));
-        Ok(Answerer { graph, labels, index, restart_prob, space, sweeper, uniform: None, in_degrees: None })
+        let (block, uniform, in_degrees) = (None, None, None);
+        Ok(Answerer { graph, labels, index, restart_prob, space, sweeper, block, uniform, in_degrees })
     }
 
     /// Takes a graph that was turned round already, so that several answerers share it. It must be this graph.
     #[must_use]
     pub fn with_inflow(self, inflow: Arc<Inflow>) -> Answerer<'a> {
         debug_assert_eq!(inflow.nodes(), self.graph.nodes(), "the same graph");
-        Answerer { sweeper: LazySweeper::new(self.graph, Some(inflow)), ..self }
+        Answerer { sweeper: LazySweeper::new(self.graph, Some(inflow)), block: None, ..self }
     }
 
     /// The graph turned round, as questions that grow wide need it; made now unless it was before.
@@ -168,9 +192,97 @@ impl<'a> Answerer<'a> {
         scores
     }
 
+    /// The best nodes for each of many questions, in blocks of [`LANES`] by [`Method::Block`], whatever method they name.
+    /// Precision is that of the most demanding question of a block.
+    ///
+    /// Cost: a quarter or so of asking one after the other.
+    ///
+    /// # Errors
+    /// As [`Answerer::answer`].
+    pub fn answer_block(&mut self, questions: &[Question]) -> Result<Vec<Answer>> {
+        let mut answers = Vec::with_capacity(questions.len());
+        for questions in questions.chunks(LANES) {
+            let block: Vec<&Question> = questions.iter().collect();
+            let done = self.ranked_block(&block, &mut answers);
+            self.space.clear();
+            done?;
+        }
+        Ok(answers)
+    }
+
+    fn ranked_block(&mut self, questions: &[&Question], answers: &mut Vec<Answer>) -> Result<()> {
+        for question in questions {
+            question.check(self.graph.nodes())?;
+            self.prepare(question)?;
+        }
+        // Support is counted by asking for each seed alone, which would use up the block.
+        let supporters = questions.iter().map(|question| self.supporters(question)).collect::<Result<Vec<_>>>()?;
+        self.solve_block(questions)?;
+        let plain =
+            |question: &&&Question| question.dangling != Dangling::Uniform && question.shape == Shape::default();
+        // One more than is shown: whether the last one's rank is stable depends on it.
+        let top = questions.iter().filter(plain).map(|question| question.top).max().unwrap_or(0).saturating_add(1);
+        let block = self.block.as_ref().expect("it has just been solved");
+        let mut best = block.best(questions.len(), top.min(self.graph.nodes().max(1)));
+        for (lane, question) in questions.iter().enumerate() {
+            let found = plain(&question).then(|| std::mem::take(&mut best[lane]));
+            let core = self.take_lane(question, lane, found);
+            answers.push(self.rank(question, core, supporters[lane].as_deref())?);
+            self.space.clear();
+        }
+        Ok(())
+    }
+
+    /// Sweeps for a block of questions.
+    fn solve_block(&mut self, questions: &[&Question]) -> Result<()> {
+        let precision = questions.iter().filter_map(|question| question.precision).fold(USUAL_PRECISION, f64::min);
+        if precision < LEAST_PRECISION {
+            let expected = "at least 1e-5 for block, which computes in single precision; take combine or exact";
+            return Err(Error::Parameter { name: "precision", expected, got: precision.to_string() });
+        }
+        let block = match self.block.take() {
+            Some(block) => block,
+            None => Block::new(self.sweeper.inflow()?),
+        };
+        let block = self.block.insert(block);
+        let seeds: Vec<&[(NodeId, f64)]> = questions.iter().map(|question| question.seeds.weights()).collect();
+        let sound = block.solve(self.restart_prob, &seeds, precision).iter().all(|lane| lane.estimate.is_finite());
+        if sound { Ok(()) } else { Err(Error::damaged(self.graph.path(), "mass is lost on its edges")) }
+    }
+
+    /// Puts one lane of the block into the workspace: what was found to be best, or everything.
+    fn take_lane(&mut self, question: &Question, lane: usize, best: Option<Vec<Found>>) -> Core {
+        let block = self.block.as_ref().expect("it has just been solved");
+        let space = &mut self.space;
+        let mut put = |Found { node, value, error }: Found| {
+            space.touch(node);
+            space.answer[node as usize] = value;
+            space.tally[node as usize].variance = error * error;
+        };
+        match best {
+            Some(best) => best.into_iter().for_each(&mut put),
+            None => block.all(lane).for_each(&mut put),
+        }
+        let state = block.lane(lane);
+        space.ended = state.ended;
+        let status = Status::Estimated { sampled: 0.0, l1_error: state.estimate };
+        let mass = Some(state.mass).filter(|_| question.dangling == Dangling::Restart);
+        Core { mass, ..Core::new(Method::Block, 0.0, status, Errors::Block) }
+    }
+
     fn shaped(&mut self, question: &Question) -> Result<Answer> {
         question.check(self.graph.nodes())?;
-        // Before the core, because it needs the workspace.
+        self.prepare(question)?;
+        let supporters = self.supporters(question)?;
+        let core = self.core(question)?;
+        self.rank(question, core, supporters.as_deref())
+    }
+
+    /// Makes ready what shaping needs, before the core, because it needs the workspace.
+    fn prepare(&mut self, question: &Question) -> Result<()> {
+        if question.dangling == Dangling::Uniform {
+            self.prepare_uniform(question.residual)?;
+        }
         match question.shape.debias {
             Some(Debias { by: PopularityKind::GlobalPageRank, .. }) => self.prepare_uniform(question.residual)?,
             Some(Debias { by: PopularityKind::Degree, .. }) if self.in_degrees.is_none() => {
@@ -178,12 +290,14 @@ impl<'a> Answerer<'a> {
             }
             _ => {}
         }
-        let supporters = match question.shape.min_support {
+        Ok(())
+    }
+
+    fn supporters(&mut self, question: &Question) -> Result<Option<Vec<u16>>> {
+        Ok(match question.shape.min_support {
             0 => None,
             _ => Some(self.count_supporters(question)?),
-        };
-        let core = self.core(question)?;
-        self.rank(question, core, supporters.as_deref())
+        })
     }
 
     fn core(&mut self, question: &Question) -> Result<Core> {
@@ -199,22 +313,22 @@ impl<'a> Answerer<'a> {
         Ok(match method {
             Method::Exact | Method::Auto => {
                 let residual = exact::solve(pusher, space, sweeper, seeds, question.residual)?;
-                Core {
-                    method,
-                    lacking: residual,
-                    status: Status::Exact { residual, error_bound: residual },
-                    swept: false,
-                }
+                Core::new(method, residual, Status::Exact { residual, error_bound: residual }, Errors::Tally)
             }
             Method::Lookup => {
                 let l1_error = lookup::solve(index()?, space, seeds)?;
-                Core { method, lacking: 0.0, status: Status::Estimated { sampled: 1.0, l1_error }, swept: false }
+                Core::new(method, 0.0, Status::Estimated { sampled: 1.0, l1_error }, Errors::Tally)
             }
             Method::Combine => {
                 let bound = Bound::of(question, index()?.plan());
                 let Left { sampled, dropped, error, swept } =
                     combine::solve(pusher, index()?, space, sweeper, seeds, bound)?;
-                Core { method, lacking: dropped, status: Status::Estimated { sampled, l1_error: error }, swept }
+                let errors = if swept { Errors::Sweep } else { Errors::Tally };
+                Core::new(method, dropped, Status::Estimated { sampled, l1_error: error }, errors)
+            }
+            Method::Block => {
+                self.solve_block(&[question])?;
+                self.take_lane(question, 0, None)
             }
         })
     }
@@ -249,11 +363,11 @@ impl<'a> Answerer<'a> {
         Ok(())
     }
 
-    fn scaling(&self, dangling: Dangling, residual: f64) -> Result<Scaling<'_>> {
-        let space = &self.space;
+    fn scaling(&self, dangling: Dangling, core: &Core) -> Result<Scaling<'_>> {
+        let (space, residual) = (&self.space, core.lacking);
         Ok(match (dangling, &self.uniform) {
             (Dangling::Restart, _) => {
-                let sum: f64 = space.nodes().map(|node| space.core(node)).sum();
+                let sum = core.mass.unwrap_or_else(|| space.nodes().map(|node| space.core(node)).sum());
                 if !(0.0 < sum && sum.is_finite()) {
                     return Err(Error::damaged(self.graph.path(), format!("scores sum to {sum}")));
                 }
@@ -278,7 +392,7 @@ impl<'a> Answerer<'a> {
         let core = self.core(question)?;
         let share = SUPPORT_SHARE / seeds.len() as f64;
         let mut least = vec![0.0; self.graph.nodes()];
-        let scaling = self.scaling(dangling, core.lacking)?;
+        let scaling = self.scaling(dangling, &core)?;
         self.candidates(scaling).for_each(|Candidate { node, score }| least[node as usize] = share * score);
         self.space.clear();
         let mut supporters = vec![0; self.graph.nodes()];
@@ -286,7 +400,7 @@ impl<'a> Answerer<'a> {
         for &(seed, weight) in seeds {
             alone.seeds = Seeds::single(seed);
             let core = self.core(&alone)?;
-            let scaling = self.scaling(dangling, core.lacking)?;
+            let scaling = self.scaling(dangling, &core)?;
             for Candidate { node, score } in self.candidates(scaling) {
                 supporters[node as usize] += u16::from(0.0 < score && least[node as usize] <= weight * score);
             }
@@ -323,7 +437,7 @@ impl<'a> Answerer<'a> {
 
     fn rank(&self, question: &Question, core: Core, supporters: Option<&[u16]>) -> Result<Answer> {
         let graph = self.graph;
-        let scaling = self.scaling(question.dangling, core.lacking)?;
+        let scaling = self.scaling(question.dangling, &core)?;
         let status = core.status.with_error_bound(scaling.error_bound());
         let (tie, ties_are_sure) = match status {
             Status::Exact { error_bound, .. } => {
@@ -391,7 +505,7 @@ impl<'a> Answerer<'a> {
 
     fn all(&self, question: &Question, core: Core) -> Result<Scores> {
         let (space, graph) = (&self.space, self.graph);
-        let scaling = self.scaling(question.dangling, core.lacking)?;
+        let scaling = self.scaling(question.dangling, &core)?;
         let status = core.status.with_error_bound(scaling.error_bound());
         let nodes = graph.nodes();
         let mut std_errors = vec![0.0; nodes];
@@ -406,10 +520,11 @@ impl<'a> Answerer<'a> {
 
     /// The variance of a node's core.
     fn variance(&self, node: NodeId, core: &Core) -> Result<f64> {
-        match self.index {
-            _ if core.swept => Ok(self.sweeper.error(node).powi(2)),
-            Some(index) => tally::variance(index, node, &self.space),
-            None => Ok(0.0),
+        match (core.errors, self.index) {
+            (Errors::Block, _) => Ok(self.space.tally[node as usize].variance),
+            (Errors::Sweep, _) => Ok(self.sweeper.error(node).powi(2)),
+            (Errors::Tally, Some(index)) => tally::variance(index, node, &self.space),
+            (Errors::Tally, None) => Ok(0.0),
         }
     }
 }

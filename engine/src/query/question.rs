@@ -121,6 +121,8 @@ pub enum Method {
     Combine,
     /// Push until next to nothing is left; needs no index.
     Exact,
+    /// Pass over all edges for many seed sets at once; needs no index.
+    Block,
 }
 
 impl fmt::Display for Method {
@@ -130,6 +132,7 @@ impl fmt::Display for Method {
             Method::Lookup => "lookup",
             Method::Combine => "combine",
             Method::Exact => "exact",
+            Method::Block => "block",
         })
     }
 }
@@ -143,7 +146,8 @@ impl FromStr for Method {
             "lookup" => Ok(Method::Lookup),
             "combine" => Ok(Method::Combine),
             "exact" => Ok(Method::Exact),
-            _ => Err(format!("expected auto, lookup, combine or exact, got {text:?}")),
+            "block" => Ok(Method::Block),
+            _ => Err(format!("expected auto, lookup, combine, exact or block, got {text:?}")),
         }
     }
 }

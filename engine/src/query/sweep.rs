@@ -45,12 +45,12 @@ const UNSCALED: f64 = 1e-13;
 /// Changes are expected to shrink by this, this many times as slowly as the last did, at best and at worst: what converges
 /// fast is gone first. Chosen so that estimates come out at or above the mean error at each of four precisions on
 /// three graphs.
-const RATES: (f64, f64) = (0.1, 0.98);
-const SLOWING: f64 = 1.2;
+pub(super) const RATES: (f64, f64) = (0.1, 0.98);
+pub(super) const SLOWING: f64 = 1.2;
 /// How far a value may be off beyond what it moved itself, in parts of what all values moved in the mean: some stand still for
 /// a sweep and move in the next. 1 leaves 13 % of the best hundred scores beyond two standard errors on an R-MAT graph, 2
 /// less than one in a hundred there, and none on soc-Epinions1 and WordNet.
-const STILL: f64 = 2.0;
+pub(super) const STILL: f64 = 2.0;
 
 /// When to stop.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +70,14 @@ pub(super) struct Reached {
     pub(super) estimate: f64,
 }
 
+/// A seed on its way into sweeps.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seed {
+    pub(super) place: usize,
+    /// Restart probability times weight.
+    pub(super) mass: f64,
+}
+
 /// The values of one question, a slot a place, kept from question to question.
 #[derive(Debug)]
 pub(super) struct Sweeper {
@@ -78,8 +86,8 @@ pub(super) struct Sweeper {
     values: Vec<f64>,
     /// What the last sweep changed, at nodes that are not dangling.
     moved: Vec<f32>,
-    /// Seeds by place.
-    seeds: Vec<(usize, f64)>,
+    /// Ascending by place.
+    seeds: Vec<Seed>,
     scale: f64,
     /// What changes are multiplied by to estimate what is still to come.
     ahead: f64,
@@ -133,8 +141,9 @@ impl Sweeper {
         }
         self.scale = 1.0;
         self.seeds.clear();
-        self.seeds.extend(seeds.iter().map(|&(node, weight)| (inflow.place(node), weight * restart_prob)));
-        self.seeds.sort_unstable_by_key(|&(place, _)| place);
+        let seeds = seeds.iter().map(|&(node, weight)| Seed { place: inflow.place(node), mass: weight * restart_prob });
+        self.seeds.extend(seeds);
+        self.seeds.sort_unstable_by_key(|seed| seed.place);
     }
 
     fn sweep_to(&mut self, restart_prob: f64, goal: Goal) -> Reached {
@@ -320,7 +329,7 @@ struct Pass<'a, W> {
     weights: W,
     values: &'a mut [f64],
     moved: &'a mut [f32],
-    seeds: &'a [(usize, f64)],
+    seeds: &'a [Seed],
     onward: f64,
     unit: f64,
 }
@@ -350,15 +359,15 @@ impl<W: Weights> Pass<'_, W> {
     #[inline(always)]
     fn region<I: Instructions>(&mut self, region: &Region, instructions: I) -> (f64, f64) {
         let first_slice = region.first + region.long_rows();
-        let mut next = self.seeds.partition_point(|&(place, _)| place < region.first);
+        let mut next = self.seeds.partition_point(|seed| seed.place < region.first);
         let (mut sum, mut moved) = (0.0, 0.0);
         for (place, bounds) in (region.first..first_slice).zip(region.long.windows(2)) {
             let lanes = instructions.lanes(self.gather(bounds[0], bounds[1], instructions));
             let inflow =
                 (lanes[0] + lanes[4]) + (lanes[1] + lanes[5]) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
             let mut value = self.onward * inflow;
-            while let Some(&(_, mass)) = self.seeds.get(next).filter(|&&(seed, _)| seed == place) {
-                value += mass * self.unit;
+            while let Some(seed) = self.seeds.get(next).filter(|seed| seed.place == place) {
+                value += seed.mass * self.unit;
                 next += 1;
             }
             let change = (value - self.values[place] * self.inflow.totals[place]).abs();
@@ -371,10 +380,10 @@ impl<W: Weights> Pass<'_, W> {
         let (mut sums, mut changes) = (instructions.splat(0.0), instructions.splat(0.0));
         for (place, bounds) in (first_slice..).step_by(SLICE).zip(region.slices.windows(2)) {
             let mut fresh = instructions.multiply(onward, self.gather(bounds[0], bounds[1], instructions));
-            if self.seeds.get(next).is_some_and(|&(seed, _)| seed < place + SLICE) {
+            if self.seeds.get(next).is_some_and(|seed| seed.place < place + SLICE) {
                 let mut lanes = instructions.lanes(fresh);
-                while let Some(&(seed, mass)) = self.seeds.get(next).filter(|&&(seed, _)| seed < place + SLICE) {
-                    lanes[seed - place] += mass * self.unit;
+                while let Some(seed) = self.seeds.get(next).filter(|seed| seed.place < place + SLICE) {
+                    lanes[seed.place - place] += seed.mass * self.unit;
                     next += 1;
                 }
                 fresh = instructions.load(&lanes);
