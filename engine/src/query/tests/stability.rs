@@ -77,11 +77,13 @@ fn stable_ranks_are_right() {
         let edges = random_edges(50, 250, true, &mut random);
         let world = World::new(50, &edges);
         for rng_key in 0..5 {
-            let plan = Plan { walks: 8, rng_key, ..Plan::default() };
+            let plan = Plan { walks: 64, rng_key, ..Plan::default() };
             let index = world.index(&plan);
             let mut answerer = world.answerer(Some(&index), plan.restart_prob);
             for method in [Method::Lookup, Method::Combine] {
                 let mut question = Question { method, top: 20, ..Question::new(Seeds::single(random.below(33))) };
+                // Walks are to be told apart here, not sweeps.
+                question.push.sweep = false;
                 question.push.threshold = 0.05;
                 let answer = answerer.answer(&question).unwrap();
                 let truth = answerer.scores(&Question { method: Method::Exact, ..question }).unwrap().scores;
