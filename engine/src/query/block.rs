@@ -26,15 +26,20 @@ const STUCK: u32 = 4;
 /// One number a lane.
 type Row = [f32; LANES];
 
+/// A row where it is kept: a cache line, and not parts of two.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(align(64))]
+struct Line(Row);
+
 /// The values of one block of questions, kept from block to block.
 #[derive(Debug)]
 pub(super) struct Block {
     inflow: Arc<Inflow>,
     factors: Factors,
     /// Value / total of out-weights, in units of the lane's scale, by place.
-    values: Vec<Row>,
+    values: Vec<Line>,
     /// What the last sweep changed.
-    moved: Vec<Row>,
+    moved: Vec<Line>,
     seeds: Vec<(Seed, usize)>,
     lanes: [Lane; LANES],
 }
@@ -52,6 +57,8 @@ struct Factors {
 pub(super) struct Lane {
     scale: f64,
     moved: f64,
+    /// By what `moved` shrank.
+    rate: f64,
     ahead: f64,
     mean_change: f64,
     /// An estimate of the L1 error.
@@ -75,7 +82,7 @@ impl Block {
     pub(super) fn new(inflow: Arc<Inflow>) -> Block {
         let places = inflow.places();
         let factors = Factors::new(&inflow);
-        let (values, moved) = (vec![[0.0; LANES]; places], vec![[0.0; LANES]; places]);
+        let (values, moved) = (vec![Line::default(); places], vec![Line::default(); places]);
         Block { inflow, factors, values, moved, seeds: Vec::new(), lanes: [Lane::default(); LANES] }
     }
 
@@ -86,13 +93,13 @@ impl Block {
     /// When there are more seed sets than lanes.
     pub(super) fn solve(&mut self, restart_prob: f64, seeds: &[&[(NodeId, f64)]], precision: f64) -> &[Lane] {
         assert!(seeds.len() <= LANES, "one lane a seed set");
-        self.values.fill([0.0; LANES]);
+        self.values.fill(Line::default());
         self.seeds.clear();
         self.lanes = [Lane { scale: 1.0, ..Lane::default() }; LANES];
         for (lane, seeds) in seeds.iter().enumerate() {
             for &(node, weight) in *seeds {
                 let place = self.inflow.place(node);
-                self.values[place][lane] = single(weight) * self.factors.onward[place];
+                self.values[place].0[lane] = single(weight) * self.factors.onward[place];
                 self.seeds.push((Seed { place, mass: weight * restart_prob }, lane));
             }
         }
@@ -105,7 +112,7 @@ impl Block {
                 let before = (0 < number).then_some(state.moved);
                 state.take(restart_prob, before, sums.lane(lane));
                 enough &= state.estimate <= precision;
-                soon &= state.estimate * 0.5 <= precision;
+                soon &= state.estimate * state.rate <= precision;
                 progress |= before.is_none_or(|before| state.moved < before);
             }
             stuck = if progress { 0 } else { stuck + 1 };
@@ -126,7 +133,7 @@ impl Block {
         bars[..lanes].fill(f32::MIN_POSITIVE);
         // Places come by falling in-degree: bars rise at once.
         for (place, (row, &total)) in (0u32..).zip(self.values.iter().zip(&self.factors.totals)) {
-            let values = row.map(|value| value * total);
+            let values = row.0.map(|value| value * total);
             if !values.iter().zip(&bars).fold(false, |any, (value, bar)| any | (bar <= value)) {
                 continue;
             }
@@ -163,8 +170,8 @@ impl Block {
     fn found(&self, lane: usize, place: usize) -> Option<Found> {
         let node = self.inflow.node(place)?;
         let state = &self.lanes[lane];
-        let value = f64::from(self.values[place][lane] * self.factors.totals[place]);
-        let error = (f64::from(self.moved[place][lane]) + STILL * state.mean_change * value) * state.ahead;
+        let value = f64::from(self.values[place].0[lane] * self.factors.totals[place]);
+        let error = (f64::from(self.moved[place].0[lane]) + STILL * state.mean_change * value) * state.ahead;
         Some(Found { node, value: value * state.scale, error })
     }
 
@@ -202,8 +209,8 @@ impl Lane {
         self.mean_change = if live == 0.0 { 0.0 } else { moved / live };
         self.scale = restart_prob / (restart_prob * live + dangling);
         let moved = moved * self.scale;
-        let rate = before.filter(|&before| moved < RATES.1 * before).map_or(RATES.1, |before| moved / before);
-        let rate = (SLOWING * rate + RATES.0).min(RATES.1);
+        self.rate = before.filter(|&before| moved < RATES.1 * before).map_or(RATES.1, |before| moved / before);
+        let rate = (SLOWING * self.rate + RATES.0).min(RATES.1);
         self.ahead = self.scale * rate / (1.0 - rate);
         self.moved = moved;
         self.estimate = moved * rate / (1.0 - rate);
@@ -230,8 +237,8 @@ impl Sums {
 struct Pass<'a> {
     inflow: &'a Inflow,
     factors: &'a Factors,
-    values: &'a mut [Row],
-    moved: Option<&'a mut [Row]>,
+    values: &'a mut [Line],
+    moved: Option<&'a mut [Line]>,
     seeds: &'a [(Seed, usize)],
     onward: f32,
     units: [f64; LANES],
@@ -245,7 +252,7 @@ impl Work for Unweighted<'_> {
 
     #[inline(always)]
     fn run<I: Instructions>(mut self, _: I) -> Sums {
-        self.0.sweep(|_| 1.0)
+        self.0.sweep(Equal)
     }
 }
 
@@ -255,22 +262,57 @@ impl Work for Weighted<'_> {
     #[inline(always)]
     fn run<I: Instructions>(mut self, _: I) -> Sums {
         let weights = self.1;
-        self.0.sweep(|at| weights[at])
+        self.0.sweep(weights)
+    }
+}
+
+/// The weights beside sources.
+trait Weights: Copy {
+    /// The part that belongs to sources `start..end`.
+    fn part(self, start: usize, end: usize) -> Self;
+    /// The weight of the source at a position.
+    fn at(self, position: usize) -> f32;
+}
+
+#[derive(Clone, Copy)]
+struct Equal;
+
+impl Weights for Equal {
+    #[inline(always)]
+    fn part(self, _: usize, _: usize) -> Equal {
+        Equal
+    }
+
+    #[inline(always)]
+    fn at(self, _: usize) -> f32 {
+        1.0
+    }
+}
+
+impl Weights for &[f32] {
+    #[inline(always)]
+    fn part(self, start: usize, end: usize) -> Self {
+        &self[start..end]
+    }
+
+    #[inline(always)]
+    fn at(self, position: usize) -> f32 {
+        self[position]
     }
 }
 
 impl Pass<'_> {
     #[inline(always)]
-    fn sweep(&mut self, weight: impl Fn(usize) -> f32) -> Sums {
+    fn sweep(&mut self, weights: impl Weights) -> Sums {
         let Inflow { live, dangling, .. } = self.inflow;
-        let (live, moved) = self.region(live, &weight);
-        let (dangling, _) = self.region(dangling, &weight);
+        let (live, moved) = self.region(live, weights);
+        let (dangling, _) = self.region(dangling, weights);
         Sums { live, dangling, moved }
     }
 
     /// Updates the places of a region. Returns the sums of the values there, and of what changed.
     #[inline(always)]
-    fn region(&mut self, region: &Region, weight: &impl Fn(usize) -> f32) -> ([f64; LANES], [f64; LANES]) {
+    fn region(&mut self, region: &Region, weights: impl Weights) -> ([f64; LANES], [f64; LANES]) {
         let first_slice = region.first + region.long_rows();
         let mut next = self.seeds.partition_point(|(seed, _)| seed.place < region.first);
         let (mut sums, mut changes) = ([0.0; LANES], [0.0; LANES]);
@@ -281,15 +323,15 @@ impl Pass<'_> {
             }
         };
         for (place, bounds) in (region.first..first_slice).zip(region.long.windows(2)) {
-            let inflow = self.gather(bounds[0]..bounds[1], weight);
+            let inflow = self.gather(bounds[0], bounds[1], weights);
             let (values, moved) = self.update(place, inflow, &mut next);
             add(values, moved);
         }
         for (place, bounds) in (first_slice..).step_by(SLICE).zip(region.slices.windows(2)) {
+            let inflows = self.gather_slice(bounds[0], bounds[1], weights);
             let (mut slice_values, mut slice_moved) = ([0.0; LANES], [0.0; LANES]);
-            for lane in 0..SLICE {
-                let inflow = self.gather((bounds[0] + lane..bounds[1]).step_by(SLICE), weight);
-                let (values, moved) = self.update(place + lane, inflow, &mut next);
+            for (place, inflow) in (place..).zip(inflows) {
+                let (values, moved) = self.update(place, inflow, &mut next);
                 for lane in 0..LANES {
                     slice_values[lane] += values[lane];
                     slice_moved[lane] += moved[lane];
@@ -300,18 +342,34 @@ impl Pass<'_> {
         (sums, changes)
     }
 
-    /// What flows in from the sources at `positions`.
+    /// What flows into one row from sources `start..end`: odd and even ones apart, so that one need not wait for the other.
     #[inline(always)]
-    fn gather(&self, positions: impl Iterator<Item = usize>, weight: &impl Fn(usize) -> f32) -> Row {
-        let mut inflow = [0.0; LANES];
-        for at in positions {
-            let row = &self.values[self.inflow.sources[at] as usize];
-            let weight = weight(at);
+    fn gather(&self, start: usize, end: usize, weights: impl Weights) -> Row {
+        let weights = weights.part(start, end);
+        let mut inflows = [[0.0; LANES]; 2];
+        for (at, &source) in self.inflow.sources[start..end].iter().enumerate() {
+            let (row, weight) = (&self.values[source as usize].0, weights.at(at));
             for lane in 0..LANES {
-                inflow[lane] += weight * row[lane];
+                inflows[at % 2][lane] += weight * row[lane];
             }
         }
-        inflow
+        std::array::from_fn(|lane| inflows[0][lane] + inflows[1][lane])
+    }
+
+    /// What flows into the rows of a slice from sources `start..end`.
+    #[inline(always)]
+    fn gather_slice(&self, start: usize, end: usize, weights: impl Weights) -> [Row; SLICE] {
+        let weights = weights.part(start, end);
+        let mut inflows = [[0.0; LANES]; SLICE];
+        for (number, sources) in self.inflow.sources[start..end].as_chunks::<SLICE>().0.iter().enumerate() {
+            for (at, &source) in sources.iter().enumerate() {
+                let (row, weight) = (&self.values[source as usize].0, weights.at(number * SLICE + at));
+                for lane in 0..LANES {
+                    inflows[at][lane] += weight * row[lane];
+                }
+            }
+        }
+        inflows
     }
 
     /// Gives a place its new values. Returns them, and by how much they changed.
@@ -323,14 +381,14 @@ impl Pass<'_> {
             *next += 1;
         }
         let (total, onward) = (self.factors.totals[place], self.factors.onward[place]);
-        let row = &mut self.values[place];
+        let row = &mut self.values[place].0;
         let mut moved = [0.0; LANES];
         for lane in 0..LANES {
             moved[lane] = (fresh[lane] - row[lane] * total).abs();
             row[lane] = fresh[lane] * onward;
         }
         if let Some(marks) = &mut self.moved {
-            marks[place] = moved;
+            marks[place] = Line(moved);
         }
         (fresh, moved)
     }
