@@ -59,11 +59,18 @@ mod dangling;
 
 mod ranking;
 
+mod neighbourhood;
+
+mod paths;
+
+mod explain;
+
 #[cfg(test)]
 mod tests;
 
 pub use answer::{Answer, Ranked, Scores, Status};
 pub use answerer::Answerer;
+pub use explain::{Contribution, ExplainSettings, Explained, Explanation, Hop, Others, Path, PathStatus, Searched};
 pub use question::{Dangling, Method, PushBound, Question};
 pub use seeds::Seeds;
 pub use shape::{Debias, MOST_SUPPORTERS, PopularityKind, SUPPORT_SHARE, Shape};
