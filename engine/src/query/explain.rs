@@ -151,6 +151,8 @@ pub struct Hop {
     pub weight: f64,
     /// Its transition probability: the weight divided by the sum of the weights that leave the node.
     pub probability: f64,
+    /// Its types; several where parallel edges were added up, none where the store has no types.
+    pub kinds: Vec<String>,
 }
 
 /// What is known of a result's paths.
@@ -244,7 +246,7 @@ impl Answerer<'_> {
                 let row = graph.row(source)?;
                 let first = usize::try_from(graph.offsets()[source as usize]).map_err(|_| graph.damaged_row(source))?;
                 let weight = row.weight(step.place - first);
-                edges.push(Hop { weight, probability: weight / row.total });
+                edges.push(Hop { weight, probability: weight / row.total, kinds: Vec::new() });
             }
         }
         // Of the score, what walks from seeds have without beginning again; and of that, what this path has.
