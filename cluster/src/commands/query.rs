@@ -36,7 +36,8 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     let mut answerer = Answerer::new(&graph, &labels, index.as_ref(), restart_prob)?;
     let answer = answerer.answer(&question)?;
     let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let settings = ExplainSettings { paths: arguments.paths, ..ExplainSettings::default() };
+    let kinds = if arguments.explain.is_some() { store.kinds()? } else { None };
+    let settings = ExplainSettings { paths: arguments.paths, kinds: kinds.as_ref(), ..ExplainSettings::default() };
     let explained = arguments.explain.map(|_| answerer.explain(&question, &answer, &settings)).transpose()?;
     let picture = || explained.as_ref().map(|explained| Picture::new(explained, restart_prob)).unwrap_or_default();
     if let Some(drawn @ (ExplainAs::Dot | ExplainAs::Svg)) = arguments.explain {

@@ -2,8 +2,9 @@
 //!
 //! The layered drawing of Sugiyama, Tagawa & Toda (1981), from left to right:
 //!
-//! 1. *Columns.* A node stands as many columns from the seeds as it takes edges to reach it. Nodes that nothing reaches stand
-//!    in the last.
+//! 1. *Columns.* Edges that close a circle are put aside: a depth-first search from the seeds, the widest edge first, finds
+//!    them. A node stands as many columns from the seeds as the longest way there has edges; nodes from which nothing goes
+//!    on stand in the last column.
 //! 2. *Bends.* An edge that passes by columns gets a place in each of them.
 //! 3. *Order.* Every column is sorted by where its neighbours stand, to the right and back again; the order of the fewest
 //!    crossings is kept.
@@ -18,6 +19,8 @@ pub(super) struct Sketch {
     pub(super) first: Vec<bool>,
     /// Source and target of each edge.
     pub(super) edges: Vec<(usize, usize)>,
+    /// How much flows along each edge.
+    pub(super) flows: Vec<f64>,
     /// How wide the text at each edge is.
     pub(super) texts: Vec<f64>,
 }
@@ -29,6 +32,8 @@ pub(super) struct Layout {
     pub(super) centres: Vec<(f64, f64)>,
     /// The column of each node.
     pub(super) columns: Vec<usize>,
+    /// The left and right border of each column.
+    pub(super) borders: Vec<(f64, f64)>,
     /// The points by which each edge passes, from its source to its target.
     pub(super) bends: Vec<Vec<(f64, f64)>>,
     /// The width of all.
@@ -69,33 +74,65 @@ pub(super) fn layout(sketch: &Sketch) -> Layout {
     }
     sort(&mut rows, &items);
     let heights = heights(&rows, &items);
-    let (middles, width) = middles(sketch, &columns, rows.len());
-    let place = |item: usize| (middles[items[item].column], heights[item]);
+    let borders = borders(sketch, &columns, rows.len());
+    let middle = |column: usize| (borders[column].0 + borders[column].1) / 2.0;
+    let place = |item: usize| (middle(items[item].column), heights[item]);
     Layout {
         centres: (0..sketch.sizes.len()).map(place).collect(),
         bends: bends.iter().map(|path| path.iter().map(|&item| place(item)).collect()).collect(),
-        width,
+        width: borders.last().map_or(0.0, |last| last.1),
         height: heights.iter().zip(&items).map(|(at, item)| at + item.height / 2.0).fold(0.0, f64::max),
         columns,
+        borders,
     }
 }
 
 fn columns(sketch: &Sketch) -> Vec<usize> {
-    let mut columns: Vec<Option<usize>> = sketch.first.iter().map(|&first| first.then_some(0)).collect();
-    let mut wave: Vec<usize> = (0..columns.len()).filter(|&node| sketch.first[node]).collect();
-    let mut last = 0;
-    while !wave.is_empty() {
-        let mut next = Vec::new();
-        for &(source, target) in &sketch.edges {
-            if columns[source] == Some(last) && columns[target].is_none() {
-                columns[target] = Some(last + 1);
-                next.push(target);
+    let nodes = sketch.sizes.len();
+    let mut onward: Vec<Vec<usize>> = vec![Vec::new(); nodes];
+    let mut edges: Vec<usize> = (0..sketch.edges.len()).collect();
+    edges.sort_by(|&a, &b| sketch.flows[b].total_cmp(&sketch.flows[a]));
+    for (source, target) in edges.into_iter().map(|edge| sketch.edges[edge]) {
+        if !sketch.first[target] {
+            onward[source].push(target);
+        }
+    }
+    // Nodes in the order in which the search leaves them: every edge that closes no circle leads to one left earlier.
+    let (mut left, mut place_left) = (Vec::new(), vec![None; nodes]);
+    let mut entered = vec![false; nodes];
+    for start in (0..nodes).filter(|&node| sketch.first[node]).chain(0..nodes) {
+        if entered[start] {
+            continue;
+        }
+        entered[start] = true;
+        let mut way = vec![(start, 0)];
+        while let Some((node, next)) = way.pop() {
+            match onward[node].get(next) {
+                Some(&target) => {
+                    way.push((node, next + 1));
+                    if !entered[target] {
+                        entered[target] = true;
+                        way.push((target, 0));
+                    }
+                }
+                None => {
+                    place_left[node] = Some(left.len());
+                    left.push(node);
+                }
             }
         }
-        last += usize::from(!next.is_empty());
-        wave = next;
     }
-    columns.into_iter().map(|column| column.unwrap_or(last)).collect()
+    let mut columns = vec![0; nodes];
+    let mut last = vec![true; nodes];
+    for &node in left.iter().rev() {
+        for &target in onward[node].iter().filter(|&&target| place_left[target] < place_left[node]) {
+            columns[target] = columns[target].max(columns[node] + 1);
+            last[node] = false;
+        }
+    }
+    let end = columns.iter().max().copied().unwrap_or(0);
+    (0..nodes).filter(|&node| last[node] && !sketch.first[node]).for_each(|node| columns[node] = end);
+    columns
 }
 
 /// Gives edges that pass by columns an item in each, links neighbours, and lists the bends of each edge.
@@ -248,8 +285,8 @@ fn apart(wishes: &[f64], sizes: &[f64]) -> Vec<f64> {
     levels.zip(&offsets).map(|(level, offset)| level + offset).collect()
 }
 
-/// The middle of each column, and the width of all.
-fn middles(sketch: &Sketch, columns: &[usize], count: usize) -> (Vec<f64>, f64) {
+/// The left and right border of each column.
+fn borders(sketch: &Sketch, columns: &[usize], count: usize) -> Vec<(f64, f64)> {
     let mut widths = vec![0.0f64; count];
     for (&(width, _), &column) in sketch.sizes.iter().zip(columns) {
         widths[column] = widths[column].max(width);
@@ -262,12 +299,12 @@ fn middles(sketch: &Sketch, columns: &[usize], count: usize) -> (Vec<f64>, f64) 
         }
     }
     let mut at = 0.0;
-    let mut middles = Vec::with_capacity(count);
+    let mut borders = Vec::with_capacity(count);
     for (width, gap) in widths.iter().zip(&gaps) {
-        middles.push(at + width / 2.0);
+        borders.push((at, at + width));
         at += width + gap;
     }
-    (middles, at - gaps.last().copied().unwrap_or(0.0))
+    borders
 }
 
 #[cfg(test)]
@@ -279,6 +316,7 @@ mod tests {
             sizes: vec![(80.0, 40.0); nodes],
             first: (0..nodes).map(|node| node == 0).collect(),
             edges: edges.to_vec(),
+            flows: (0..edges.len()).map(|edge| 1.0 / (1.0 + edge as f64)).collect(),
             texts: vec![30.0; edges.len()],
         }
     }
@@ -310,16 +348,12 @@ mod tests {
 
     #[test]
     fn columns_count_edges_from_the_seeds_and_long_edges_bend() {
-        let layout = layout(&sketch(6, &[(0, 1), (1, 2), (2, 3), (3, 1), (0, 3), (3, 0), (4, 4)]));
-        assert_eq!(layout.columns, [0, 1, 2, 1, 2, 2]);
-        let layout = layout_of_chain();
-        assert_eq!(layout.columns, [0, 1, 2, 3]);
-        assert_eq!(layout.bends.iter().map(Vec::len).collect::<Vec<_>>(), [0, 0, 0, 2]);
-        assert!(layout.bends[3][0].0 > layout.bends[3][1].0, "backward edges bend backward");
-    }
-
-    fn layout_of_chain() -> Layout {
-        layout(&sketch(4, &[(0, 1), (1, 2), (2, 3), (3, 0)]))
+        // 3 -> 1 closes a circle, 3 -> 0 leads back to the seed; 4 leads to itself only, 5 is alone.
+        let placed = layout(&sketch(6, &[(0, 1), (1, 2), (2, 3), (3, 1), (0, 3), (3, 0), (4, 4)]));
+        assert_eq!(placed.columns, [0, 1, 2, 3, 3, 3]);
+        assert_eq!(placed.bends.iter().map(Vec::len).collect::<Vec<_>>(), [0, 0, 0, 1, 2, 2, 0]);
+        assert!(placed.bends[4][0].0 < placed.bends[4][1].0 && placed.bends[5][1].0 < placed.bends[5][0].0);
+        assert!(layout(&sketch(0, &[])).centres.is_empty());
     }
 
     #[test]

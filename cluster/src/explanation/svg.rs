@@ -14,7 +14,9 @@ const LONGEST_ID: usize = 30;
 const LONGEST_KINDS: usize = 24;
 /// The radius of the best result; areas go by the score.
 const LARGEST_RADIUS: f64 = 26.0;
-const SMALLEST_RADIUS: f64 = 5.0;
+const SMALLEST_RADIUS: f64 = 9.0;
+/// The radius of nodes that are no results.
+const BETWEEN_RADIUS: f64 = 5.0;
 const WIDEST_EDGE: f64 = 7.0;
 const THINNEST_EDGE: f64 = 1.0;
 const MARGIN: f64 = 28.0;
@@ -26,7 +28,7 @@ const CAPTION: &str = "squares: seeds · circles: results, area by score, number
 const STYLE: &str = "\
 .wp-paper{fill:#ffffff}\
 .wp-explanation text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}\
-.wp-id{font-size:13px;fill:#1f2328;text-anchor:middle}\
+.wp-id{font-size:13px;fill:#1f2328;text-anchor:middle;paint-order:stroke;stroke:#ffffff;stroke-width:4px;stroke-linejoin:round}\
 .wp-score{font-size:11px;fill:#59636e;text-anchor:middle}\
 .wp-rank{font-size:12px;font-weight:600;fill:#ffffff;text-anchor:middle;dominant-baseline:central}\
 .wp-kind{font-size:11px;fill:#424a53;text-anchor:middle;dominant-baseline:central;paint-order:stroke;stroke:#ffffff;\
@@ -39,7 +41,7 @@ stroke-width:4px;stroke-linejoin:round}\
 .wp-between{fill:#8b949e}\
 @media (prefers-color-scheme:dark){\
 .wp-paper{fill:#0d1117}\
-.wp-id{fill:#e6edf3}\
+.wp-id{fill:#e6edf3;stroke:#0d1117}\
 .wp-score,.wp-caption{fill:#9198a1}\
 .wp-kind{fill:#c3cad2;stroke:#0d1117}\
 .wp-edge{stroke:#55617a}\
@@ -62,6 +64,7 @@ pub fn svg(picture: &Picture) -> String {
         sizes: marks.iter().map(Mark::size).collect(),
         first: picture.nodes.iter().map(|node| node.seed).collect(),
         edges: picture.edges.iter().map(|edge| (edge.source, edge.target)).collect(),
+        flows: picture.edges.iter().map(|edge| edge.flow).collect(),
         texts: labels.iter().map(|label| width(label, 11.0)).collect(),
     });
     let curves: Vec<Curve> = (0..picture.edges.len()).map(|edge| Curve::new(picture, &plan, &marks, edge)).collect();
@@ -97,7 +100,7 @@ impl Mark {
         Mark {
             id: shorten(&visible(&node.id), LONGEST_ID),
             score: node.result.map(|(_, score)| number(score)),
-            radius: node.result.map_or(SMALLEST_RADIUS, |(_, score)| radius(score)),
+            radius: node.result.map_or(BETWEEN_RADIUS, |(_, score)| radius(score)),
         }
     }
 
@@ -181,13 +184,25 @@ impl Curve {
         }
         let rightward = start_column < end_column;
         let end = (if rightward { to.0 - reach } else { to.0 + reach }, to.1);
-        let mut pieces = Vec::new();
-        let mut at = from;
-        for &point in plan.bends[edge].iter().chain([&end]) {
-            let half = (point.0 - at.0) / 2.0;
-            pieces.push([(at.0 + half, at.1), (point.0 - half, point.1), point]);
-            at = point;
+        // Within a column edges run level, so that they meet no text there; between columns they swing.
+        let (mut pieces, mut at) = (Vec::new(), from);
+        let mut go = |to: Point| {
+            let half = (to.0 - at.0) / 2.0;
+            pieces.push([(at.0 + half, at.1), (to.0 - half, to.1), to]);
+            at = to;
+        };
+        let sides = |column: usize| {
+            let (left, right) = plan.borders[column];
+            if rightward { (left, right) } else { (right, left) }
+        };
+        go((sides(start_column).1, from.1));
+        for (passed, &(_, y)) in plan.bends[edge].iter().enumerate() {
+            let (enter, leave) = sides(if rightward { start_column + 1 + passed } else { start_column - 1 - passed });
+            go((enter, y));
+            go((leave, y));
         }
+        go((sides(end_column).0, to.1));
+        go(end);
         Curve { start: from, pieces, rightward, width }
     }
 
@@ -246,7 +261,7 @@ fn draw_labels(out: &mut String, plan: &Layout, marks: &[Mark], curves: &[Curve]
         let (wide, high) = (width(label, 11.0) + 4.0, 14.0);
         let around = |(x, y): Point| [x - wide / 2.0, y - high / 2.0, x + wide / 2.0, y + high / 2.0];
         let places = [0.5, 0.56, 0.44, 0.62, 0.38, 0.68, 0.32, 0.74, 0.26, 0.8];
-        let pieces = 0..curve.pieces.len();
+        let pieces = (1..curve.pieces.len()).step_by(2).chain((curve.pieces.len() == 1).then_some(0));
         let points = pieces.flat_map(|piece| places.map(|place| curve.point(piece as f64 + place)));
         let covered = |point: &Point| -> f64 { taken.iter().map(|other| overlap(&around(*point), other)).sum() };
         let Some((x, y)) = points.min_by(|a, b| covered(a).total_cmp(&covered(b))) else { continue };

@@ -30,10 +30,11 @@ use super::seeds::Seeds;
 use super::shape::Shape;
 use crate::error::{Error, Result};
 use crate::ids::NodeId;
+use crate::kinds::Kinds;
 
 /// How much to explain.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ExplainSettings {
+#[derive(Debug, Clone, Copy)]
+pub struct ExplainSettings<'k> {
     /// The most paths of a result.
     pub paths: usize,
     /// Paths of less than this times the probability of a result's best path are left out. At least 0, at most 1.
@@ -44,12 +45,15 @@ pub struct ExplainSettings {
     pub edges: usize,
     /// The edges that may be read to find the results.
     pub work: u64,
+    /// The types of the graph's edges, when paths shall tell them.
+    pub kinds: Option<&'k Kinds>,
 }
 
-impl Default for ExplainSettings {
-    /// Three paths of at least a thousandth of the best, 64 seeds, a neighbourhood of 50,000 edges, 2,000,000 edges read.
+impl Default for ExplainSettings<'_> {
+    /// Three paths of at least a thousandth of the best, 64 seeds, a neighbourhood of 50,000 edges, 2,000,000 edges read,
+    /// no types.
     fn default() -> Self {
-        ExplainSettings { paths: 3, least: 1e-3, seeds: 64, edges: 50_000, work: 2_000_000 }
+        ExplainSettings { paths: 3, least: 1e-3, seeds: 64, edges: 50_000, work: 2_000_000, kinds: None }
     }
 }
 
@@ -180,7 +184,12 @@ impl Answerer<'_> {
     ///
     /// # Errors
     /// As [`Answerer::answer`], and when a setting is outside its range or the answer has a node that the graph has not.
-    pub fn explain(&mut self, question: &Question, answer: &Answer, settings: &ExplainSettings) -> Result<Explanation> {
+    pub fn explain(
+        &mut self,
+        question: &Question,
+        answer: &Answer,
+        settings: &ExplainSettings<'_>,
+    ) -> Result<Explanation> {
         let graph = self.graph();
         if !(0.0..=1.0).contains(&settings.least) {
             let got = settings.least.to_string();
@@ -202,7 +211,7 @@ impl Answerer<'_> {
             let found = paths::best(&neighbourhood, result.node, settings.paths, settings.least);
             let mut best = Vec::with_capacity(found.paths.len());
             for place in &found.paths {
-                best.push(self.path(&neighbourhood, place, result, part)?);
+                best.push(self.path(&neighbourhood, place, result, part, settings.kinds)?);
             }
             let status = path_status(&neighbourhood, result.node, &best, found.whole);
             let id = result.id.clone();
@@ -232,6 +241,7 @@ impl Answerer<'_> {
         places: &[petgraph::graph::NodeIndex],
         result: &Ranked,
         part: &Part,
+        kinds: Option<&Kinds>,
     ) -> Result<Path> {
         let graph = self.graph();
         let nodes: Vec<NodeId> = places.iter().skip(1).map(|&place| neighbourhood.graph[place]).collect();
@@ -246,7 +256,8 @@ impl Answerer<'_> {
                 let row = graph.row(source)?;
                 let first = usize::try_from(graph.offsets()[source as usize]).map_err(|_| graph.damaged_row(source))?;
                 let weight = row.weight(step.place - first);
-                edges.push(Hop { weight, probability: weight / row.total, kinds: Vec::new() });
+                let kinds = kinds.into_iter().flat_map(|kinds| kinds.edge_kinds(step.place)).map(str::to_owned);
+                edges.push(Hop { weight, probability: weight / row.total, kinds: kinds.collect() });
             }
         }
         // Of the score, what walks from seeds have without beginning again; and of that, what this path has.

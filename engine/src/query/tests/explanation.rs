@@ -9,8 +9,8 @@ use crate::plan::Plan;
 use crate::query::{Answer, Dangling, ExplainSettings, Explanation, Method, PathStatus, Question, Seeds};
 
 const POLICIES: [Dangling; 4] = [Dangling::Restart, Dangling::Drop, Dangling::SelfLoop, Dangling::Uniform];
-const EVERY_PATH: ExplainSettings =
-    ExplainSettings { paths: usize::MAX, least: 0.0, seeds: 64, edges: 1_000_000, work: 1_000_000 };
+const EVERY_PATH: ExplainSettings<'_> =
+    ExplainSettings { paths: usize::MAX, least: 0.0, seeds: 64, edges: 1_000_000, work: 1_000_000, kinds: None };
 
 fn random_seeds(nodes: u32, count: u32, random: &mut Random) -> Seeds {
     let weights = (0..count).map(|_| (random.below(nodes), 0.01 + random.share())).collect();
@@ -23,7 +23,12 @@ fn dense(nodes: u32, seeds: &[(NodeId, f64)]) -> Vec<f64> {
     dense
 }
 
-fn explain(world: &World, restart_prob: f64, question: &Question, settings: &ExplainSettings) -> (Answer, Explanation) {
+fn explain(
+    world: &World,
+    restart_prob: f64,
+    question: &Question,
+    settings: &ExplainSettings<'_>,
+) -> (Answer, Explanation) {
     let mut answerer = world.answerer(None, restart_prob);
     let answer = answerer.answer(question).unwrap();
     let explanation = answerer.explain(question, &answer, settings).unwrap();
