@@ -10,19 +10,24 @@ use super::layout::{Layout, Sketch, layout};
 use super::picture::{Picture, PictureNode};
 use super::{number, shorten, visible};
 
-const LONGEST_ID: usize = 30;
-const LONGEST_KINDS: usize = 24;
+const LONGEST_ID: usize = 26;
+const LONGEST_KINDS: usize = 20;
 /// The radius of the best result; areas go by the score.
 const LARGEST_RADIUS: f64 = 26.0;
 const SMALLEST_RADIUS: f64 = 9.0;
 /// The radius of nodes that are no results.
 const BETWEEN_RADIUS: f64 = 5.0;
-const WIDEST_EDGE: f64 = 7.0;
+const WIDEST_EDGE: f64 = 6.0;
 const THINNEST_EDGE: f64 = 1.0;
 const MARGIN: f64 = 28.0;
 /// From the lower edge of a circle to the first line below it, from line to line, and what is left free below.
 const LINES: (f64, f64, f64) = (14.0, 14.0, 14.0);
 const ARROW: f64 = 7.0;
+/// Points on each piece of a curve by which texts notice that they cover it, and at which a text may stand.
+const SAMPLES: usize = 24;
+const PLACES: usize = 12;
+/// With more edges, texts are placed without regard to them.
+const MOST_COMPARED: usize = 300;
 const CAPTION: &str = "squares: seeds · circles: results, area by score, number by rank · lines: width by probability";
 
 const STYLE: &str = "\
@@ -34,8 +39,8 @@ const STYLE: &str = "\
 .wp-kind{font-size:11px;fill:#424a53;text-anchor:middle;dominant-baseline:central;paint-order:stroke;stroke:#ffffff;\
 stroke-width:4px;stroke-linejoin:round}\
 .wp-caption{font-size:11px;fill:#59636e}\
-.wp-edge{fill:none;stroke:#8c9bb0;stroke-linecap:butt}\
-.wp-arrow{fill:#8c9bb0}\
+.wp-edge{fill:none;stroke:#a9b6c9;stroke-linecap:butt}\
+.wp-arrow{fill:#a9b6c9}\
 .wp-seed{fill:#bc6c0a}\
 .wp-result{fill:#2f6fd0}\
 .wp-between{fill:#8b949e}\
@@ -51,7 +56,7 @@ stroke-width:4px;stroke-linejoin:round}\
 .wp-between{fill:#6e7681}\
 }";
 
-/// A picture as an SVG document. Cost: see [`layout`]; placing the texts at edges is quadratic in their number.
+/// A picture as an SVG document. Cost: see [`layout`]; placing the texts is quadratic in the number of edges.
 #[must_use]
 pub fn svg(picture: &Picture) -> String {
     let marks: Vec<Mark> = {
@@ -73,7 +78,7 @@ pub fn svg(picture: &Picture) -> String {
     let left = (wide - plan.width) / 2.0;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"wp-explanation\" role=\"img\" width=\"{wide:.0}\" \
-         height=\"{high:.0}\" viewBox=\"0 0 {wide:.0} {high:.0}\">\n<title>Paths from the seeds to the results</title>\n\
+         height=\"{high:.0}\" viewBox=\"0 0 {wide:.0} {high:.0}\" style=\"max-width:100%;height:auto\">\n<title>Paths from the seeds to the results</title>\n\
          <style>{STYLE}</style>\n<rect class=\"wp-paper\" width=\"100%\" height=\"100%\"/>\n\
          <g transform=\"translate({left:.1} {MARGIN:.1})\">\n"
     );
@@ -206,18 +211,20 @@ impl Curve {
         Curve { start: from, pieces, rightward, width }
     }
 
-    /// A point of the curve: `at` runs from 0 to the number of pieces.
-    fn point(&self, at: f64) -> Point {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative, and clamped")]
-        let piece = (at as usize).min(self.pieces.len() - 1);
-        let start = if piece == 0 { self.start } else { self.pieces[piece - 1][2] };
-        let [one, two, end] = self.pieces[piece];
-        let t = at - piece as f64;
-        let blend = |a: f64, b: f64, c: f64, d: f64| {
+    /// Points along the curve, so many on each piece.
+    fn samples(&self, each: usize) -> Vec<Point> {
+        let starts = [self.start].into_iter().chain(self.pieces.iter().map(|piece| piece[2]));
+        let blend = |t: f64, [a, b, c, d]: [f64; 4]| {
             let s = 1.0 - t;
             s * s * s * a + 3.0 * s * s * t * b + 3.0 * s * t * t * c + t * t * t * d
         };
-        (blend(start.0, one.0, two.0, end.0), blend(start.1, one.1, two.1, end.1))
+        let sample = |(start, &[one, two, end]): (Point, &[Point; 3])| {
+            (0..each).map(move |place| {
+                let t = (place as f64 + 0.5) / each as f64;
+                (blend(t, [start.0, one.0, two.0, end.0]), blend(t, [start.1, one.1, two.1, end.1]))
+            })
+        };
+        starts.zip(&self.pieces).flat_map(sample).collect()
     }
 }
 
@@ -248,23 +255,34 @@ fn draw_edges(out: &mut String, picture: &Picture, curves: &[Curve]) {
 /// Left, top, right, bottom.
 type Rectangle = [f64; 4];
 
-/// Writes the types at the edges, each where it covers least of what is there already.
+/// Writes the types at the edges, each where it covers least of what is there already, other edges included.
 fn draw_labels(out: &mut String, plan: &Layout, marks: &[Mark], curves: &[Curve], labels: &[String]) {
     let mut taken: Vec<Rectangle> = Vec::new();
     for (mark, &(x, y)) in marks.iter().zip(&plan.centres) {
         let ((wide, high), radius) = (mark.size(), mark.radius);
         let top = y - high / 2.0;
-        taken.push([x - radius, top, x + radius, top + 2.0 * radius]);
+        taken.push([x - radius - ARROW, top, x + radius + ARROW, top + 2.0 * radius]);
         taken.push([x - wide / 2.0, top + 2.0 * radius, x + wide / 2.0, y + high / 2.0 - LINES.2 / 2.0]);
     }
-    for (curve, label) in curves.iter().zip(labels).filter(|(_, label)| !label.is_empty()) {
+    let samples: Vec<Vec<Point>> = curves.iter().map(|curve| curve.samples(SAMPLES)).collect();
+    for (edge, (curve, label)) in curves.iter().zip(labels).enumerate().filter(|(_, (_, label))| !label.is_empty()) {
         let (wide, high) = (width(label, 11.0) + 4.0, 14.0);
         let around = |(x, y): Point| [x - wide / 2.0, y - high / 2.0, x + wide / 2.0, y + high / 2.0];
-        let places = [0.5, 0.56, 0.44, 0.62, 0.38, 0.68, 0.32, 0.74, 0.26, 0.8];
-        let pieces = (1..curve.pieces.len()).step_by(2).chain((curve.pieces.len() == 1).then_some(0));
-        let points = pieces.flat_map(|piece| places.map(|place| curve.point(piece as f64 + place)));
-        let covered = |point: &Point| -> f64 { taken.iter().map(|other| overlap(&around(*point), other)).sum() };
-        let Some((x, y)) = points.min_by(|a, b| covered(a).total_cmp(&covered(b))) else { continue };
+        let inside = |area: &Rectangle, &(x, y): &Point| area[0] < x && x < area[2] && area[1] < y && y < area[3];
+        let crossed = |area: &Rectangle| {
+            let others =
+                samples.iter().enumerate().filter(|&(other, _)| other != edge && curves.len() <= MOST_COMPARED);
+            others.flat_map(|(_, points)| points).filter(|point| inside(area, point)).count()
+        };
+        let points = curve.samples(PLACES);
+        let middle = (points.len() as f64 - 1.0) / 2.0;
+        let cost = |at: usize, point: Point| -> f64 {
+            let area = around(point);
+            let covered: f64 = taken.iter().map(|other| overlap(&area, other)).sum();
+            4.0 * covered + 12.0 * crossed(&area) as f64 + (at as f64 - middle).abs()
+        };
+        let costs = points.iter().enumerate().map(|(at, &point)| (cost(at, point), point));
+        let Some((_, (x, y))) = costs.min_by(|a, b| a.0.total_cmp(&b.0)) else { continue };
         taken.push(around((x, y)));
         let _ = writeln!(out, "<text class=\"wp-kind\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", escape(label));
     }

@@ -12,6 +12,8 @@ const LONGEST_ID: usize = 60;
 const LEAST_SHARE: f64 = 0.005;
 /// ... this many at most.
 const MOST_SEEDS: usize = 5;
+/// What the other seeds contribute is told from this share on.
+const LEAST_TOLD: f64 = 1e-6;
 
 /// An explanation as text: for each result what seeds contribute, then its paths, with the share of the score that walks
 /// along the very path have, and the path's probability. At most 100 columns wide, unless ids are long.
@@ -60,15 +62,12 @@ fn wrap<'p>(out: &mut String, head: &str, parts: impl Iterator<Item = &'p str>) 
 /// `62 % from bank.n.02, 30 % from money.n.01, 8.0 % from 3 other seeds`
 fn contributions(result: &Explained) -> String {
     let told = |one: &&Contribution| LEAST_SHARE <= one.share;
-    let mut shown = result.contributions.iter().filter(told).count().min(MOST_SEEDS);
-    if result.contributions.len() == shown + 1 && result.others.is_none() && shown < MOST_SEEDS {
-        shown += 1; // one seed alone is told by its name
-    }
+    let shown = result.contributions.iter().filter(told).count().min(MOST_SEEDS);
     let (shown, rest) = result.contributions.split_at(shown);
     let mut parts: Vec<String> = shown.iter().map(contribution).collect();
     let seeds = rest.len() + result.others.map_or(0, |others| others.seeds);
     let share = rest.iter().map(|one| one.share).sum::<f64>() + result.others.map_or(0.0, |others| others.share);
-    if 0 < seeds {
+    if 0 < seeds && LEAST_TOLD <= share {
         let what = match (seeds, shown.is_empty()) {
             (1, _) => "1 other seed".to_owned(),
             (_, true) => format!("{seeds} seeds together"),
