@@ -57,7 +57,7 @@ fn percent(share: f64) -> String {
         _ if percent < 0.01 => "<0.01 %".to_owned(),
         _ if percent < 0.995 => format!("{percent:.2} %"),
         _ if percent < 9.95 => format!("{percent:.1} %"),
-        _ if 99.5 <= percent && percent < 100.0 - 1e-6 => ">99 %".to_owned(),
+        _ if (99.5..100.0 - 1e-6).contains(&percent) => ">99 %".to_owned(),
         _ => format!("{percent:.0} %"),
     }
 }

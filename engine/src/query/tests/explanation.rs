@@ -1,12 +1,15 @@
 //! Explanations: contributions against dense solves, paths against all paths there are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::oracle;
 use super::world::{Edges, Random, World, random_edges};
 use crate::ids::NodeId;
 use crate::plan::Plan;
-use crate::query::{Answer, Dangling, ExplainSettings, Explanation, Method, PathStatus, Question, Seeds};
+use crate::query::{
+    Answer, Dangling, Debias, ExplainSettings, Explanation, Method, PathStatus, PopularityKind, Question, Seeds, Shape,
+};
 
 const POLICIES: [Dangling; 4] = [Dangling::Restart, Dangling::Drop, Dangling::SelfLoop, Dangling::Uniform];
 const EVERY_PATH: ExplainSettings<'_> =
@@ -107,6 +110,31 @@ fn contributions_by_walks_add_up_within_their_errors() {
         let answer = answerer.answer(&question).unwrap();
         let explanation = answerer.explain(&question, &answer, &ExplainSettings::default()).unwrap();
         assert!(explanation.results.iter().all(|one| (one.contributions[0].share - 1.0).abs() < 1e-12));
+    }
+}
+
+#[test]
+fn scores_that_were_divided_by_popularity_are_explained_as_they_are_shown() {
+    let mut random = Random(16);
+    let world = World::new(40, &random_edges(40, 150, true, &mut random));
+    for (by, dangling) in [PopularityKind::Degree, PopularityKind::GlobalPageRank].into_iter().zip(POLICIES) {
+        let debias = Some(Debias { by, power: 0.5 });
+        let excluded: roaring::RoaringBitmap = [3, 7].into_iter().collect();
+        let question = Question {
+            method: Method::Exact,
+            dangling,
+            residual: 1e-14,
+            shape: Shape { debias, exclude: Some(Arc::new(excluded)), exclude_seeds: true, ..Shape::default() },
+            ..Question::new(random_seeds(40, 4, &mut random))
+        };
+        let (answer, explanation) = explain(&world, 0.15, &question, &ExplainSettings::default());
+        assert!(!answer.results.is_empty());
+        for one in &explanation.results {
+            let sum: f64 = one.contributions.iter().map(|contribution| contribution.score).sum();
+            assert!((sum - one.score).abs() <= 1e-6 * one.score, "{by:?}: {sum} {}", one.score);
+            let shares: f64 = one.paths.iter().map(|path| path.share).sum();
+            assert!(0.0 < shares && shares <= 1.0 + 1e-9, "{one:?}");
+        }
     }
 }
 
