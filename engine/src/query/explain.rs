@@ -25,12 +25,17 @@ use super::answer::{Answer, Ranked};
 use super::answerer::{Answerer, Part};
 use super::neighbourhood::{self, Bounds, Neighbourhood};
 use super::paths;
-use super::question::{Dangling, Question};
+use super::question::{Dangling, Method, Question};
 use super::seeds::Seeds;
 use super::shape::Shape;
 use crate::error::{Error, Result};
 use crate::ids::NodeId;
 use crate::kinds::Kinds;
+
+/// Edges pushed along for contributions to exact answers, about: half a minute at most.
+const MOST_EXACT_WORK: f64 = 5e9;
+/// So many seeds are told even where their exact answers cost more.
+const LEAST_SEEDS: usize = 2;
 
 /// How much to explain.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +44,8 @@ pub struct ExplainSettings<'k> {
     pub paths: usize,
     /// Paths of less than this times the probability of a result's best path are left out. At least 0, at most 1.
     pub least: f64,
-    /// The most seeds whose contributions are told one by one. Each costs an answer.
+    /// The most seeds whose contributions are told one by one. Each costs an answer; where answers are exact, they are no
+    /// more than about 5e9 edges are read for, but two at least.
     pub seeds: usize,
     /// The edges of the neighbourhood in which paths are searched.
     pub edges: usize,
@@ -91,7 +97,7 @@ pub struct Explained {
     pub score: f64,
     /// What seeds contribute, the most first.
     pub contributions: Vec<Contribution>,
-    /// What all other seeds contribute together, when there are more than [`ExplainSettings::seeds`].
+    /// What all other seeds contribute together, when not all are told: see [`ExplainSettings::seeds`].
     pub others: Option<Others>,
     /// The best paths, the best first.
     pub paths: Vec<Path>,
@@ -228,7 +234,7 @@ impl Answerer<'_> {
         self.contributions(&whole, &parts, settings.seeds, &mut results)?;
         let searched = Searched {
             nodes: neighbourhood.graph.node_count() - 1,
-            edges: neighbourhood.graph.edge_count() - seeds.len(),
+            edges: neighbourhood.graph.edge_count() - neighbourhood.graph.neighbors(neighbourhood.root).count(),
             edges_read: neighbourhood.read,
             floor: neighbourhood.floor,
         };
@@ -268,6 +274,18 @@ impl Answerer<'_> {
         Ok(Path { probability, share: if share.is_finite() { share.min(1.0) } else { 0.0 }, nodes, ids, edges })
     }
 
+    /// How many seeds may be answered by themselves.
+    fn affordable(&self, whole: &Question, most: usize) -> usize {
+        if whole.method != Method::Exact {
+            return most;
+        }
+        let passes = -whole.residual.ln() / (2.0 * self.restart_prob()); // see the table of `query`
+        let work = passes * (self.graph().nodes() + self.graph().edges()) as f64;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; `as` saturates")]
+        let affordable = (MOST_EXACT_WORK / work) as usize;
+        most.min(affordable.max(LEAST_SEEDS))
+    }
+
     /// Fills in what each seed contributes.
     fn contributions(
         &mut self,
@@ -278,7 +296,7 @@ impl Answerer<'_> {
     ) -> Result<()> {
         let all = whole.seeds.weights();
         let nodes: Vec<NodeId> = results.iter().map(|result| result.node).collect();
-        let told = told(all, most, results);
+        let told = told(all, self.affordable(whole, most), results);
         for &(seed, weight) in &told {
             let alone;
             let contributed = if all.len() == 1 {

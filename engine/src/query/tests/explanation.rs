@@ -245,7 +245,7 @@ fn what_a_bounded_search_calls_best_is_best_and_nothing_above_the_floor_is_misse
         let nodes = 6 + random.below(5);
         let edges = random_edges(nodes, 3 * nodes, round % 2 == 0, &mut random);
         let world = World::new(nodes, &edges);
-        let seeds = random_seeds(nodes, 1 + random.below(2), &mut random);
+        let seeds = random_seeds(nodes, 1 + random.below(4), &mut random);
         let question = Question { method: Method::Exact, top: 100, ..Question::new(seeds.clone()) };
         let bounds = ExplainSettings {
             paths: 3,
@@ -307,8 +307,9 @@ fn a_long_chain_and_a_crowd_of_seeds_are_explained_in_time() {
     assert!(explanation.results.iter().enumerate().all(|(place, one)| one.paths[0].edges.len() == place));
     let all = Seeds::from_weights(3001, (0..3001).map(|node| (node, 1.0)).collect()).unwrap();
     let question = Question { method: Method::Exact, top: 20, ..Question::new(all) };
-    let settings = ExplainSettings { seeds: 4, ..ExplainSettings::default() };
+    let settings = ExplainSettings { seeds: 4, edges: 100, ..ExplainSettings::default() };
     let (_, explanation) = explain(&world, 0.05, &question, &settings);
+    assert!(explanation.searched.edges < 200, "most seeds are no part of the neighbourhood");
     assert!(explanation.results.iter().all(|one| one.others.unwrap().seeds == 2997 && !one.paths.is_empty()));
 }
 
