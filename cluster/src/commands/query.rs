@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     let mut answerer = Answerer::new(&graph, &labels, index.as_ref(), restart_prob)?;
     let answer = answerer.answer(&question)?;
     let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let kinds = if arguments.explain.is_some() { store.kinds()? } else { None };
+    let kinds = store.kinds()?;
     let settings = ExplainSettings { paths: arguments.paths, kinds: kinds.as_ref(), ..ExplainSettings::default() };
     let explained = arguments.explain.map(|_| answerer.explain(&question, &answer, &settings)).transpose()?;
     let picture = || explained.as_ref().map(|explained| Picture::new(explained, restart_prob)).unwrap_or_default();
@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     } else if arguments.json || arguments.explain == Some(ExplainAs::Json) {
         let used = index.as_ref().filter(|_| answer.method != Method::Exact).map(Index::entry);
         let mut printed = json!({
-            "results": results(&answer, store.kinds()?.as_ref())?,
+            "results": results(&answer, kinds.as_ref())?,
             "method": answer.method,
             "dangling": answer.dangling,
             "status": answer.status,
