@@ -211,11 +211,11 @@ impl<'a> Answerer<'a> {
             let (space, graph) = (&self.space, self.graph);
             let scaling = self.scaling(question.dangling, core.lacking)?;
             let part = |&node: &NodeId| {
-                let core = space.core(node);
+                let paid = space.core(node);
                 Ok(Part {
-                    core,
-                    score: scaling.score(graph, node, core),
-                    std_error: scaling.std_error(graph, node, core, self.variance(node)?),
+                    core: paid,
+                    score: scaling.score(graph, node, paid),
+                    std_error: scaling.std_error(graph, node, paid, self.variance(node, &core)?),
                     restarted: scaling.score(graph, node, 0.0),
                 })
             };

@@ -11,7 +11,7 @@
 //! | `uniform` | `s(u) * (q_u(v) + k(u) * g(v))`, `k(u) = c q_u(D) / (1 - c g(D))` | it begins again anywhere, and still counts for its seed: the second term is stated apart, as `restarted` |
 //!
 //! **Contributions add up to the score, under every policy**, up to rounding where the method is exact or `lookup`, and up
-//! to the standard errors where it is `combine`, which draws anew for each seed. (Test: `query::tests::explanation`.)
+//! to the errors of its estimates where it is `combine`, which estimates anew for each seed. (Test: `query::tests::explanation`.)
 //!
 //! **Paths.** See [`super::neighbourhood`] for where they are searched and [`super::paths`] for how. A walk of probability
 //! *p* along a path pays `restart_prob * p` to the core of the node where the path ends; so a path's share of the score is

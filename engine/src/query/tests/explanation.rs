@@ -95,7 +95,7 @@ fn contributions_by_walks_add_up_within_their_errors() {
     {
         let seeds = random_seeds(200, 5, &mut random);
         let mut question = Question { method, dangling, top: 20, ..Question::new(seeds) };
-        question.push.threshold = 0.02;
+        (question.push.threshold, question.push.sweep) = (0.02, false);
         let answer = answerer.answer(&question).unwrap();
         let explanation = answerer.explain(&question, &answer, &ExplainSettings::default()).unwrap();
         for (one, result) in explanation.results.iter().zip(&answer.results) {
@@ -104,6 +104,15 @@ fn contributions_by_walks_add_up_within_their_errors() {
             let error =
                 if method == Method::Lookup { 1e-12 } else { 4.0 * (variance + result.std_error.powi(2)).sqrt() };
             assert!((sum - one.score).abs() <= error, "{method} {dangling}: {sum} is not {} +- {error}", one.score);
+        }
+        // Where all edges are swept, errors are those that were asked for.
+        let mut precise = Question { precision: Some(1e-6), ..question.clone() };
+        precise.push.sweep = true;
+        let answer = answerer.answer(&precise).unwrap();
+        for one in answerer.explain(&precise, &answer, &ExplainSettings::default()).unwrap().results {
+            let sum: f64 = one.contributions.iter().map(|contribution| contribution.score).sum();
+            let error = if method == Method::Lookup { 1e-12 } else { 1e-5 };
+            assert!((sum - one.score).abs() <= error, "{method} {dangling}: {sum} is not {}", one.score);
         }
         // A single seed has it all.
         let question = Question { seeds: Seeds::single(3), ..question };
