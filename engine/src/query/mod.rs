@@ -16,7 +16,8 @@
 //! | `combine` | pushed down to a threshold, then fingerprints, the last step exact | a standard error per score, and what was left out | edges pushed, stored visits read, and out-edges of what they visited |
 //! | `lookup` | the seeds' fingerprints | a standard error per score | stored visits read |
 //!
-//! From `q` follow the scores under every [`Dangling`] policy, from the same index.
+//! From `q` follow the scores under every [`Dangling`] policy, from the same index; [`Answerer::explain`] says which seeds and
+//! which paths they come from.
 //!
 //! A [`Shape`] says which nodes may be results, and whether popularity counts against them.
 //!
