@@ -84,8 +84,11 @@ fn an_index_explains_too() {
         for one in list(&answer["explanation"]["results"]) {
             let parts = list(&one["contributions"]);
             let sum: f64 = parts.iter().map(|part| float(&part["score"])).sum();
-            let error: f64 = parts.iter().map(|part| float(&part["std_error"]).powi(2)).sum::<f64>().sqrt();
-            assert!((sum - float(&one["score"])).abs() <= 1e-9 + 4.0 * error, "{method}: {one}");
+            // `lookup` is linear; `combine` estimates anew for each seed, to about the same error.
+            let chance: f64 = parts.iter().map(|part| float(&part["std_error"]).powi(2)).sum::<f64>().sqrt();
+            let estimated = 4.0 * (chance + float(&answer["status"]["l1_error"]));
+            let error = if method == "lookup" { 1e-12 } else { estimated };
+            assert!((sum - float(&one["score"])).abs() <= error, "{method}: {one}");
             assert!(!list(&one["paths"]).is_empty());
         }
     }

@@ -15,7 +15,9 @@ const LONGEST_KINDS: usize = 20;
 /// The radius of the best result; areas go by the score.
 const LARGEST_RADIUS: f64 = 26.0;
 const SMALLEST_RADIUS: f64 = 9.0;
-/// The radius of nodes that are no results.
+/// The radius of seeds that are no results.
+const SEED_RADIUS: f64 = 10.0;
+/// The radius of other nodes that are no results.
 const BETWEEN_RADIUS: f64 = 5.0;
 const WIDEST_EDGE: f64 = 6.0;
 const THINNEST_EDGE: f64 = 1.0;
@@ -105,7 +107,9 @@ impl Mark {
         Mark {
             id: shorten(&visible(&node.id), LONGEST_ID),
             score: node.result.map(|(_, score)| number(score)),
-            radius: node.result.map_or(BETWEEN_RADIUS, |(_, score)| radius(score)),
+            radius: node
+                .result
+                .map_or(if node.seed { SEED_RADIUS } else { BETWEEN_RADIUS }, |(_, score)| radius(score)),
         }
     }
 

@@ -62,7 +62,14 @@ fn wrap<'p>(out: &mut String, head: &str, parts: impl Iterator<Item = &'p str>) 
 /// `62 % from bank.n.02, 30 % from money.n.01, 8.0 % from 3 other seeds`
 fn contributions(result: &Explained) -> String {
     let told = |one: &&Contribution| LEAST_SHARE <= one.share;
-    let shown = result.contributions.iter().filter(told).count().min(MOST_SEEDS);
+    let mut shown = result.contributions.iter().filter(told).count().min(MOST_SEEDS);
+    // A single seed more is told by its name, if it contributes anything.
+    if let (Some(last), None) = (result.contributions.get(shown), result.others)
+        && shown + 1 == result.contributions.len()
+        && LEAST_TOLD <= last.share
+    {
+        shown += 1;
+    }
     let (shown, rest) = result.contributions.split_at(shown);
     let mut parts: Vec<String> = shown.iter().map(contribution).collect();
     let seeds = rest.len() + result.others.map_or(0, |others| others.seeds);
