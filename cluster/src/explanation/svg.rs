@@ -58,7 +58,7 @@ stroke-width:4px;stroke-linejoin:round}\
 .wp-between{fill:#6e7681}\
 }";
 
-/// A picture as an SVG document. Cost: see [`layout`]; placing the texts is quadratic in the number of edges.
+/// A picture as an SVG document. Cost: that of the layout; placing the texts is quadratic in the number of edges.
 #[must_use]
 pub fn svg(picture: &Picture) -> String {
     let marks: Vec<Mark> = {
