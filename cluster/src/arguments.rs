@@ -230,9 +230,28 @@ pub(crate) struct QueryArguments {
     /// For --method exact: stop when this much of the seeds' mass is unaccounted for
     #[arg(long, value_name = "MASS", default_value_t = 1e-12)]
     pub(crate) residual: f64,
+    /// Say why: what each seed contributes to each result, and the best paths there [possible values: text, dot, svg, json]
+    #[arg(long, value_enum, value_name = "AS", num_args = 0..=1, default_missing_value = "text", hide_possible_values = true)]
+    pub(crate) explain: Option<ExplainAs>,
+    /// How many paths of each result --explain lists at most
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "explain", value_parser = paths)]
+    pub(crate) paths: usize,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How an explanation is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ExplainAs {
+    /// Lines below the table of results.
+    Text,
+    /// A graph for Graphviz, and nothing else.
+    Dot,
+    /// A drawing, and nothing else.
+    Svg,
+    /// As a part of the answer's JSON.
+    Json,
 }
 
 #[derive(Debug, Args)]
@@ -282,6 +301,13 @@ fn workers(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(workers) if (1..=1024).contains(&workers) => Ok(workers),
         _ => Err("expected a number from 1 to 1024".into()),
+    }
+}
+
+fn paths(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(paths) if (1..=100).contains(&paths) => Ok(paths),
+        _ => Err("expected a number from 1 to 100".into()),
     }
 }
 

@@ -7,3 +7,5 @@ pub mod error;
 pub mod load;
 
 pub mod build;
+
+pub mod explanation;

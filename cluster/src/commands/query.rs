@@ -6,15 +6,16 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
+use walkprint_cluster::explanation::{Picture, dot, svg, text};
 use walkprint_engine::graph::Graph;
 use walkprint_engine::index::Index;
 use walkprint_engine::kinds::Kinds;
 use walkprint_engine::labels::Labels;
 use walkprint_engine::plan::Plan;
-use walkprint_engine::query::{Answer, Answerer, Method, Question, Seeds, Status};
+use walkprint_engine::query::{Answer, Answerer, ExplainSettings, Method, Question, Seeds, Status};
 use walkprint_engine::store::Store;
 
-use crate::arguments::QueryArguments;
+use crate::arguments::{ExplainAs, QueryArguments};
 use crate::terminal::{Outcome, print, print_json};
 
 pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
@@ -32,12 +33,19 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     question.residual = arguments.residual;
     question.shape = arguments.shape.shape(&store, &labels)?;
     let began = Instant::now();
-    let answer = Answerer::new(&graph, &labels, index.as_ref(), restart_prob)?.answer(&question)?;
+    let mut answerer = Answerer::new(&graph, &labels, index.as_ref(), restart_prob)?;
+    let answer = answerer.answer(&question)?;
     let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-    if arguments.json {
+    let kinds = store.kinds()?;
+    let settings = ExplainSettings { paths: arguments.paths, kinds: kinds.as_ref(), ..ExplainSettings::default() };
+    let explained = arguments.explain.map(|_| answerer.explain(&question, &answer, &settings)).transpose()?;
+    let picture = || explained.as_ref().map(|explained| Picture::new(explained, restart_prob)).unwrap_or_default();
+    if let Some(drawn @ (ExplainAs::Dot | ExplainAs::Svg)) = arguments.explain {
+        print(&if drawn == ExplainAs::Dot { dot(&picture()) } else { svg(&picture()) })?;
+    } else if arguments.json || arguments.explain == Some(ExplainAs::Json) {
         let used = index.as_ref().filter(|_| answer.method != Method::Exact).map(Index::entry);
-        print_json(&json!({
-            "results": results(&answer, store.kinds()?.as_ref())?,
+        let mut printed = json!({
+            "results": results(&answer, kinds.as_ref())?,
             "method": answer.method,
             "dangling": answer.dangling,
             "status": answer.status,
@@ -50,9 +58,14 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
                 "restart_prob": restart_prob,
             },
             "took_us": took_us,
-        }))?;
+        });
+        if let Some(explained) = &explained {
+            printed["explanation"] = serde_json::to_value(explained)?;
+        }
+        print_json(&printed)?;
     } else {
-        print(&format!("{}{}\n", table(&answer, Width::Full), summary(&answer, restart_prob, took_us)))?;
+        let why = explained.as_ref().map(|explained| format!("\n{}", text(explained))).unwrap_or_default();
+        print(&format!("{}{}\n{why}", table(&answer, Width::Full), summary(&answer, restart_prob, took_us)))?;
     }
     Ok(Outcome::Done)
 }

@@ -52,6 +52,19 @@ pub struct Answerer<'a> {
     in_degrees: Option<Vec<u32>>,
 }
 
+/// What a question's seeds give to one node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    /// Its linear core.
+    pub(super) core: f64,
+    /// Its score, as it is before ranking.
+    pub(super) score: f64,
+    /// The standard error of the score.
+    pub(super) std_error: f64,
+    /// The part of the score by walks that began again anywhere.
+    pub(super) restarted: f64,
+}
+
 /// What a method left in the workspace.
 struct Core {
     method: Method,
@@ -298,6 +311,32 @@ impl<'a> Answerer<'a> {
             0 => None,
             _ => Some(self.count_supporters(question)?),
         })
+    }
+
+    /// The restart probability of all answers.
+    #[must_use]
+    pub fn restart_prob(&self) -> f64 {
+        self.restart_prob
+    }
+
+    /// What some nodes have in the answer to a question. Cost: as [`Answerer::answer`], without ranking.
+    pub(super) fn parts(&mut self, question: &Question, nodes: &[NodeId]) -> Result<Vec<Part>> {
+        let parts = self.core(question).and_then(|core| {
+            let (space, graph) = (&self.space, self.graph);
+            let scaling = self.scaling(question.dangling, core.lacking)?;
+            let part = |&node: &NodeId| {
+                let paid = space.core(node);
+                Ok(Part {
+                    core: paid,
+                    score: scaling.score(graph, node, paid),
+                    std_error: scaling.std_error(graph, node, paid, self.variance(node, &core)?),
+                    restarted: scaling.score(graph, node, 0.0),
+                })
+            };
+            nodes.iter().map(part).collect()
+        });
+        self.space.clear();
+        parts
     }
 
     fn core(&mut self, question: &Question) -> Result<Core> {

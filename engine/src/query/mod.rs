@@ -17,7 +17,8 @@
 //! | `block` | swept, sixteen seed sets at once | a standard error per score | a quarter of sweeping for each alone |
 //! | `lookup` | the seeds' fingerprints | a standard error per score | stored visits read |
 //!
-//! From `q` follow the scores under every [`Dangling`] policy, from the same index.
+//! From `q` follow the scores under every [`Dangling`] policy, from the same index; [`Answerer::explain`] says which seeds and
+//! which paths they come from.
 //!
 //! A [`Shape`] says which nodes may be results, and whether popularity counts against them.
 //!
@@ -62,12 +63,19 @@ mod dangling;
 
 mod ranking;
 
+mod neighbourhood;
+
+mod paths;
+
+mod explain;
+
 #[cfg(test)]
 mod tests;
 
 pub use answer::{Answer, Ranked, Scores, Status};
 pub use answerer::Answerer;
 pub use block::{LANES, LEAST_PRECISION};
+pub use explain::{Contribution, ExplainSettings, Explained, Explanation, Hop, Others, Path, PathStatus, Searched};
 pub use question::{Dangling, Method, PushBound, Question};
 pub use seeds::Seeds;
 pub use shape::{Debias, MOST_SUPPORTERS, PopularityKind, SUPPORT_SHARE, Shape};

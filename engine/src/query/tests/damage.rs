@@ -3,7 +3,7 @@
 use super::world::{Random, World, random_edges};
 use crate::error::Error;
 use crate::plan::Plan;
-use crate::query::{Answerer, Dangling, Method, Question, Seeds};
+use crate::query::{Answerer, Dangling, ExplainSettings, Method, Question, Seeds};
 
 /// The bytes of a file that hold `element`, as often as it occurs one after the other.
 fn replace<const BYTES: usize>(bytes: &mut [u8], element: [u8; BYTES], by: [u8; BYTES]) {
@@ -88,6 +88,7 @@ fn any_changed_byte_gives_an_answer_or_an_error() {
     for weighted in [false, true] {
         // The header and the section table, 256 bytes at most, are checked when the file is opened.
         let world = World::new(20, &random_edges(20, 50, weighted, &mut random));
+        let sound = world.answerer(None, 0.15).answer(&Question::new(Seeds::single(0))).unwrap();
         let mut bytes = world.graph_bytes();
         for at in 256..bytes.len() {
             let whole = bytes[at];
@@ -101,6 +102,15 @@ fn any_changed_byte_gives_an_answer_or_an_error() {
                     Question { method: Method::Exact, dangling, residual: 1e-3, ..Question::new(Seeds::single(0)) };
                 if let Ok(scores) = answerer.scores(&question) {
                     assert!(scores.scores.iter().all(|&score| score.is_finite() && 0.0 <= score), "byte {at}");
+                }
+                if let Ok(explanation) = answerer.explain(&question, &sound, &ExplainSettings::default()) {
+                    let paths = explanation.results.iter().flat_map(|one| &one.paths);
+                    assert!(
+                        paths.into_iter().all(|path| 0.0 < path.probability && path.share.is_finite()),
+                        "byte {at}"
+                    );
+                    let parts = explanation.results.iter().flat_map(|one| &one.contributions);
+                    assert!(parts.into_iter().all(|part| part.score.is_finite()), "byte {at}");
                 }
             }
         }

@@ -5,6 +5,7 @@ mod damage;
 mod decomposition;
 mod estimates;
 mod exactness;
+mod explanation;
 mod oracle;
 mod policies;
 mod shaping;
