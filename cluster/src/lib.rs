@@ -6,4 +6,10 @@ pub mod error;
 
 pub mod load;
 
+mod workers;
+
 pub mod build;
+
+pub mod choice;
+
+pub mod batch;
