@@ -241,8 +241,8 @@ pub(crate) struct QueryArguments {
 pub(crate) struct BatchArguments {
     /// The store
     pub(crate) store: PathBuf,
-    /// Whose answers: all, or a file with an id a line (a file named all is ./all)
-    #[arg(long, value_name = "all|FILE")]
+    /// Whose answers: all, those of a type, or a file with an id a line (a file named all is ./all)
+    #[arg(long, value_name = "all|type:NAME|FILE")]
     pub(crate) sources: Sources,
     /// Ids of the file that are no nodes: error, or skip to leave them out and count them
     #[arg(long, value_name = "WHAT", default_value_t = Unknown::Refuse)]

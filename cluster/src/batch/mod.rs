@@ -89,8 +89,9 @@ pub fn run_batch(
     tick: &mut dyn FnMut(&BatchProgress),
 ) -> Result<BatchOutcome> {
     check(options)?;
-    let world = open(store, options)?;
-    let resolved = Resolved::new(options, &world.labels)?;
+    let store = Store::open(store)?;
+    let world = open(&store, options)?;
+    let resolved = Resolved::new(options, &store, &world.labels)?;
     let nodes = world.graph.nodes();
     let cut = Cut::new(resolved.nodes.len() as u64, options.top, nodes, options.rows_per_file);
     let budget = Budget::new(&cut, nodes, options.workers);
@@ -178,12 +179,11 @@ fn check(options: &BatchOptions) -> Result<()> {
 }
 
 /// Opens what the answers come from.
-fn open(store: &Path, options: &BatchOptions) -> Result<Arc<World>> {
-    let store = Store::open(store)?;
+fn open(store: &Store, options: &BatchOptions) -> Result<Arc<World>> {
     let (graph, labels) = (store.graph()?, store.labels()?);
     let BatchOptions { index, restart_prob, method, .. } = options;
     let wanted = Wanted { index: index.as_deref(), restart_prob: *restart_prob, method: *method };
-    let (index, restart_prob) = choose_index(&store, &graph, wanted)?;
+    let (index, restart_prob) = choose_index(store, &graph, wanted)?;
     Ok(Arc::new(World { graph, labels, index, restart_prob }))
 }
 

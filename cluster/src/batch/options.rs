@@ -78,16 +78,19 @@ pub enum Sources {
     All,
     /// Those of the ids in a file, one a line.
     File(PathBuf),
+    /// Those of all nodes of a type.
+    Kind(String),
 }
 
 impl FromStr for Sources {
     type Err = Infallible;
 
-    /// `all`, or a file. A file that is named `all` is `./all`.
+    /// `all`, `type:NAME`, or a file. A file that is named like one of the others is `./all` or `./type:NAME`.
     fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(match text {
-            "all" => Sources::All,
-            file => Sources::File(file.into()),
+        Ok(match (text, text.strip_prefix("type:")) {
+            ("all", _) => Sources::All,
+            (_, Some(name)) => Sources::Kind(name.to_owned()),
+            (file, None) => Sources::File(file.into()),
         })
     }
 }
@@ -236,8 +239,10 @@ mod tests {
     }
 
     #[test]
-    fn only_the_bare_word_means_all() {
+    fn only_bare_words_are_no_files() {
         assert_eq!("all".parse(), Ok(Sources::All));
+        assert_eq!("type:user".parse(), Ok(Sources::Kind("user".into())));
+        assert_eq!("./type:user".parse(), Ok(Sources::File("./type:user".into())));
         assert_eq!("./all".parse(), Ok(Sources::File("./all".into())));
         assert_eq!("All".parse(), Ok(Sources::File("All".into())));
     }

@@ -6,6 +6,7 @@ use walkprint_engine::error::Error as EngineError;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::labels::Labels;
 use walkprint_engine::query::Seeds;
+use walkprint_engine::store::Store;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::options::{BatchOptions, Sources, Unknown};
@@ -24,9 +25,11 @@ impl Resolved {
     /// Finds all sources. Memory: 4 bytes a source; 12 more for each of a list.
     ///
     /// # Errors
-    /// When a list cannot be read, names a node twice, or names what is no node and that is not to be skipped.
-    pub(crate) fn new(options: &BatchOptions, labels: &Labels) -> Result<Resolved> {
+    /// When a list cannot be read, names a node twice, or names what is no node and that is not to be skipped; when no node
+    /// has the type.
+    pub(crate) fn new(options: &BatchOptions, store: &Store, labels: &Labels) -> Result<Resolved> {
         let resolved = match &options.sources {
+            Sources::Kind(name) => Resolved { nodes: of_kind(name, store, labels)?, skipped_unknown: 0 },
             Sources::All => Resolved { nodes: all(labels)?, skipped_unknown: 0 },
             Sources::File(file) => read(file, options.unknown, labels)?,
         };
@@ -60,6 +63,19 @@ fn all(labels: &Labels) -> Result<Vec<NodeId>> {
         })? = node;
     }
     Ok(by_rank)
+}
+
+fn of_kind(name: &str, store: &Store, labels: &Labels) -> Result<Vec<NodeId>> {
+    let Some(kinds) = store.kinds()? else {
+        let path = store.path().display();
+        let what =
+            format!("{path}: its nodes have no types; load it with --node-types FILE, or name the sources in a file");
+        return Err(Error::Request { what });
+    };
+    let nodes = kinds.nodes_of(name)?.into_iter().map(|node| Ok((labels.rank(node)?, node)));
+    let mut by_rank = nodes.collect::<Result<Vec<(u32, NodeId)>>>()?;
+    by_rank.sort_unstable();
+    Ok(by_rank.into_iter().map(|(_, node)| node).collect())
 }
 
 fn read(file: &Path, unknown: Unknown, labels: &Labels) -> Result<Resolved> {
@@ -102,20 +118,30 @@ fn describe_unknown(labels: &Labels, id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use walkprint_engine::edges::EdgeList;
+    use walkprint_engine::graph::NodeOrder;
     use walkprint_engine::ids::{ExternalIds, StringTable};
+    use walkprint_engine::kinds::KindLists;
 
     use super::*;
+    use crate::load::store_edges;
 
-    /// Nodes 0, 1, 2, 3 are dog, cat, ant, bee.
-    fn labels(directory: &Path) -> Labels {
+    /// A store of ant, bee, cat and dog, in this order of degree: nodes 3, 2, 0, 1.
+    fn animals(path: &Path) -> Store {
         let mut table = StringTable::default();
         ["ant", "bee", "cat", "dog"].iter().for_each(|id| table.push(id));
-        let path = directory.join("labels.wpl");
-        Labels::write(&path, &ExternalIds::Strings(table), &[3, 2, 0, 1]).unwrap();
-        Labels::open(&path).unwrap()
+        let edges = EdgeList {
+            ids: ExternalIds::Strings(table),
+            sources: vec![2, 2, 2, 3, 3, 1],
+            targets: vec![0, 1, 3, 0, 1, 0],
+            weights: None,
+            kinds: KindLists::default(),
+        };
+        store_edges(path, edges, NodeOrder::Degree).unwrap();
+        Store::open(path).unwrap()
     }
 
-    fn resolve(list: Option<&[u8]>, unknown: Unknown) -> std::result::Result<(Vec<NodeId>, u64), String> {
+    fn resolve(list: Option<&[u8]>, unknown: Unknown) -> std::result::Result<(Vec<String>, u64), String> {
         let directory = tempfile::tempdir().unwrap();
         let mut options = BatchOptions::new(directory.path());
         options.unknown = unknown;
@@ -124,18 +150,25 @@ mod tests {
             std::fs::write(&file, list).unwrap();
             options.sources = Sources::File(file);
         }
-        let resolved = Resolved::new(&options, &labels(directory.path()));
-        resolved.map(|found| (found.nodes, found.skipped_unknown)).map_err(|error| {
+        let store = animals(&directory.path().join("a.wp"));
+        let labels = store.labels().unwrap();
+        let named = |node: NodeId| labels.id(node).unwrap();
+        let resolved = Resolved::new(&options, &store, &labels);
+        resolved.map(|found| (found.nodes.into_iter().map(named).collect(), found.skipped_unknown)).map_err(|error| {
             let text = error.to_string();
             text.split_once("list.txt:").map_or(text.clone(), |(_, rest)| rest.to_owned())
         })
     }
 
+    fn ids(ids: &[&str]) -> Vec<String> {
+        ids.iter().map(|&id| id.to_owned()).collect()
+    }
+
     #[test]
     fn sources_stand_in_the_order_of_their_ids() {
-        assert_eq!(resolve(None, Unknown::Refuse), Ok((vec![2, 3, 1, 0], 0)));
-        assert_eq!(resolve(Some(b"dog\nant\r\n\ncat"), Unknown::Refuse), Ok((vec![2, 1, 0], 0)));
-        assert_eq!(resolve(Some(b"\xEF\xBB\xBFdog\n"), Unknown::Refuse), Ok((vec![0], 0)));
+        assert_eq!(resolve(None, Unknown::Refuse), Ok((ids(&["ant", "bee", "cat", "dog"]), 0)));
+        assert_eq!(resolve(Some(b"dog\nant\r\n\ncat"), Unknown::Refuse), Ok((ids(&["ant", "cat", "dog"]), 0)));
+        assert_eq!(resolve(Some(b"\xEF\xBB\xBFdog\n"), Unknown::Refuse), Ok((ids(&["dog"]), 0)));
     }
 
     #[test]
@@ -150,7 +183,7 @@ mod tests {
 
     #[test]
     fn unknown_ids_may_be_skipped_and_are_counted() {
-        assert_eq!(resolve(Some(b"cow\ndog\nelk\n"), Unknown::Skip), Ok((vec![0], 2)));
+        assert_eq!(resolve(Some(b"cow\ndog\nelk\n"), Unknown::Skip), Ok((ids(&["dog"]), 2)));
         assert!(resolve(Some(b"cow\n"), Unknown::Skip).unwrap_err().contains("none of 1 ids"));
     }
 

@@ -74,6 +74,7 @@ fn batch(store: &Path, options: &BatchOptions) -> anyhow::Result<(BatchOutcome, 
             Instant::now()
         });
         let seconds = since.elapsed().as_secs_f64().max(0.1);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for people")]
         bar.set_message(format!("{} rows/s", count((rows as f64 / seconds) as u64)));
     };
     let outcome = run_batch(store, options, &progress, &mut tick);
@@ -81,7 +82,7 @@ fn batch(store: &Path, options: &BatchOptions) -> anyhow::Result<(BatchOutcome, 
     let sealed = progress.sealed.load(Ordering::Relaxed);
     match &outcome {
         Err(Error::Interrupted) if sealed == 0 => note("walkprint: stopped; no part was complete"),
-        Err(Error::Interrupted) => note(&format!(
+        Err(_) if 0 < sealed => note(&format!(
             "walkprint: stopped; {sealed} parts are on the disk. Go on with the same command and --resume"
         )),
         _ => {}
