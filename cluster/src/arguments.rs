@@ -262,6 +262,8 @@ pub(crate) struct BatchArguments {
     /// The L1 distance from exact scores that --method auto may put up with
     #[arg(long, value_name = "L1")]
     pub(crate) precision: Option<f64>,
+    #[command(flatten)]
+    pub(crate) shape: ShapeArguments,
     /// What a walk does at a node without out-edges: restart, drop, self-loop, uniform
     #[arg(long, default_value_t = Dangling::Restart)]
     pub(crate) dangling: Dangling,

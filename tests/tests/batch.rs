@@ -364,6 +364,14 @@ fn lists_and_types_of_sources() {
     asks("type:plant", "d", &[]).refused(&["\"plant\"", "insect", "mammal"]);
     let _ = asks("type:insect", "d", &[]).done();
     assert_eq!(answered("d"), ["ant", "bee, the"]);
+
+    // Filters act before the cut, and are part of what a batch is.
+    let _ = asks("all", "e", &["--only", "type:insect", "--exclude-seeds", "--top", "1"]).done();
+    let pairs: Vec<[String; 2]> = parquet_rows(&place.join("e")).into_iter().map(|[a, b, ..]| [a, b]).collect();
+    let expected = [["Z", "ant"], ["ant", "bee, the"], ["bee, the", "ant"], ["cat \"c\"", "ant"]];
+    assert_eq!(pairs, expected, "dog and élan lead to no insect");
+    asks("all", "e", &["--resume", "--top", "1", "--exclude-seeds"]).refused(&["only 2 nodes", "exclude seeds", "not"]);
+    asks("all", "f", &["--min-support", "2"]).refused(&["min_support", "at most the number of seeds"]);
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use self_cell::self_cell;
+use walkprint_engine::error::Error as EngineError;
 use walkprint_engine::graph::Graph;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::index::Index;
 use walkprint_engine::labels::Labels;
-use walkprint_engine::query::{Answer, Answerer, Dangling, Method, Question, Seeds};
+use walkprint_engine::query::{Answer, Answerer, Dangling, Method, Question, Seeds, Shape};
 
 use super::options::BatchOptions;
 use crate::error::Result;
@@ -27,12 +28,13 @@ pub(crate) struct World {
 }
 
 /// What is asked of every source.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) method: Method,
     pub(crate) top: usize,
     pub(crate) dangling: Dangling,
     pub(crate) residual: f64,
+    pub(crate) shape: Shape,
 }
 
 impl Asked {
@@ -41,7 +43,8 @@ impl Asked {
     pub(crate) fn new(options: &BatchOptions, restart_prob: f64) -> Asked {
         let enough = |precision: f64| (precision * restart_prob / 2.0).clamp(RESIDUAL, 0.5);
         let residual = options.precision.map_or(RESIDUAL, enough);
-        Asked { method: options.method, top: options.top, dangling: options.dangling, residual }
+        let BatchOptions { method, top, dangling, .. } = *options;
+        Asked { method, top, dangling, residual, shape: options.shape.clone() }
     }
 
     fn question(&self, source: NodeId) -> Question {
@@ -50,6 +53,7 @@ impl Asked {
         question.top = self.top;
         question.dangling = self.dangling;
         question.residual = self.residual;
+        question.shape = self.shape.clone();
         question
     }
 }
@@ -78,9 +82,15 @@ impl<'world> Answering<'world> {
         ANSWERER_BYTES.saturating_mul(nodes as u64)
     }
 
-    /// The answers for sources, in their order. An answer does not depend on the other sources.
-    pub(crate) fn answer(&mut self, asked: &Asked, sources: &[NodeId]) -> Result<Vec<Answer>> {
-        sources.iter().map(|&source| Ok(self.answerer.answer(&asked.question(source))?)).collect()
+    /// The answers for sources, in their order; `None` where filters leave nothing, which is no reason to give up on the
+    /// others. An answer does not depend on the other sources.
+    pub(crate) fn answer(&mut self, asked: &Asked, sources: &[NodeId]) -> Result<Vec<Option<Answer>>> {
+        let answers = sources.iter().map(|&source| match self.answerer.answer(&asked.question(source)) {
+            Ok(answer) => Ok(Some(answer)),
+            Err(EngineError::NothingLeft { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        });
+        answers.collect()
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use walkprint_engine::graph::Graph;
 use walkprint_engine::ids::NodeId;
-use walkprint_engine::query::{Answer, Method, Status};
+use walkprint_engine::query::{Answer, Method, Shape, Status};
 
 use super::answering::{Answering, Asked, World};
 use super::options::BatchProgress;
@@ -62,8 +62,8 @@ pub struct Measured {
     pub seconds_per_source: f64,
     /// Seconds that all workers take for the whole batch.
     pub predicted_seconds: f64,
-    /// L1 distance from exact scores, over all nodes: a bound for `exact`; for estimates their standard errors together,
-    /// which are conservative, and what was left out.
+    /// L1 distance from exact scores, over all nodes and before they are shaped: a bound for `exact`; for estimates their
+    /// standard errors together, which are conservative, and what was left out.
     pub estimated_l1: f64,
     /// Answers that were timed.
     pub sampled: u64,
@@ -85,8 +85,15 @@ pub(super) fn choose(
     let candidates = candidates(asked.method, world.index.is_some(), precision);
     if sources.len() < ENOUGH_SOURCES && (precision.is_none() || candidates.len() == 1) {
         // An answer tells what `auto` means here; and that the method can be had at all.
-        let answer = Answering::new(world)?.answer(asked, &sources[..1])?;
-        return Ok((answer.first().expect("one answer a source").method, None));
+        let (mut answering, bare) = (Answering::new(world)?, Asked { shape: Shape::default(), ..asked.clone() });
+        let mut method = |asked| -> Result<Option<Method>> {
+            Ok(answering.answer(asked, &sources[..1])?.pop().flatten().map(|answer| answer.method))
+        };
+        let found = match method(asked)? {
+            None => method(&bare)?, // filters left nothing for this source
+            found => found,
+        };
+        return Ok((found.unwrap_or(Method::Exact), None));
     }
     let began = Instant::now();
     let survey = Survey { world, asked, candidates: &candidates, sources, workers, progress };
@@ -194,7 +201,7 @@ impl Survey<'_> {
                         sample.seconds.clear(); // the first answer warmed up
                     }
                     sample.seconds.push(seconds);
-                    if let Status::Exact { error_bound, .. } = answer.status {
+                    if let Some(Status::Exact { error_bound, .. }) = answer.map(|answer| answer.status) {
                         sample.bound(Some(error_bound));
                     }
                 }
@@ -213,14 +220,14 @@ impl Survey<'_> {
         Ok(samples)
     }
 
-    fn time(&self, answering: &mut Answering<'_>, method: Method, place: usize) -> Result<(f64, Answer)> {
+    fn time(&self, answering: &mut Answering<'_>, method: Method, place: usize) -> Result<(f64, Option<Answer>)> {
         let together = Answering::together(method).min(self.sources.len());
         let first = place.min(self.sources.len() - together);
-        let asked = Asked { method, ..*self.asked };
+        let asked = Asked { method, ..self.asked.clone() };
         let began = Instant::now();
         let answers = answering.answer(&asked, &self.sources[first..first + together])?;
         let seconds = began.elapsed().as_secs_f64() / together as f64;
-        Ok((seconds, answers.into_iter().next_back().expect("one answer a source")))
+        Ok((seconds, answers.into_iter().flatten().next_back()))
     }
 
     /// Whether a method takes so long that one answer costs too much: `exact` on a large graph, beside another method.
@@ -237,12 +244,12 @@ impl Survey<'_> {
 
     /// The mean L1 error of estimates, by their standard errors over all nodes.
     fn estimated_l1(&self, method: Method) -> Result<f64> {
-        let asked = Asked { method, top: self.world.graph.nodes(), ..*self.asked };
+        let asked = Asked { method, top: self.world.graph.nodes(), shape: Shape::default(), ..self.asked.clone() };
         let mut answering = Answering::new(self.world)?;
         let (began, mut sum, mut count) = (Instant::now(), 0.0, 0);
         while count < L1_SOURCES && (count == 0 || began.elapsed() < L1_TIME) {
             let place = spread(count as u64, self.sources.len());
-            for answer in answering.answer(&asked, &self.sources[place..=place])? {
+            for answer in answering.answer(&asked, &self.sources[place..=place])?.into_iter().flatten() {
                 let errors: f64 = answer.results.iter().map(|result| result.std_error).sum();
                 sum += MEAN_DISTANCE * errors + (1.0 - answer.mass_accounted);
             }

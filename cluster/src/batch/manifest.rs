@@ -50,6 +50,8 @@ pub(crate) struct Parameters {
     pub(crate) method: String,
     pub(crate) dangling: String,
     pub(crate) precision: Option<f64>,
+    /// In words, with digests of the nodes that filters name; none where scores are neither filtered nor shaped.
+    pub(crate) shape: Option<String>,
     pub(crate) restart_prob: f64,
     pub(crate) index: Option<String>,
     pub(crate) fingerprint_digest: Option<String>,
@@ -170,6 +172,7 @@ pub(crate) mod tests {
             method: "combine".into(),
             dangling: "restart".into(),
             precision: None,
+            shape: None,
             restart_prob: 0.15,
             index: Some("default".into()),
             fingerprint_digest: Some("12".into()),

@@ -54,14 +54,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use roaring::RoaringBitmap;
 use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::{ConnectLoop, Feedback, Probe};
 use timely::worker::Worker;
 use walkprint_engine::error::Error as EngineError;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::index::Index;
-use walkprint_engine::query::Method;
+use walkprint_engine::query::{Method, Shape};
 use walkprint_engine::store::Store;
+use xxhash_rust::xxh3::Xxh3;
 
 pub use cost::{Measured, Pilot};
 pub use options::{BatchOptions, BatchOutcome, BatchProgress, Format, Sources, Unknown};
@@ -128,7 +130,7 @@ pub fn run_batch(
     progress.sealed.store(sealed.len() as u64, Ordering::Relaxed);
 
     let began = Instant::now();
-    let skipped_unknown = resolved.skipped_unknown;
+    let (method, skipped_unknown) = (asked.method, resolved.skipped_unknown);
     let job = Job {
         world: Arc::clone(&world),
         nodes: resolved.nodes,
@@ -149,7 +151,7 @@ pub fn run_batch(
         parts: manifest.parts.len(),
         resumed_parts: sealed.len(),
         truncated_sources: manifest.parts.iter().map(|part| part.truncated_sources).sum(),
-        method: asked.method,
+        method,
         restart_prob: world.restart_prob,
         index: parameters.index,
         pilot,
@@ -193,6 +195,7 @@ fn parameters(options: &BatchOptions, world: &World, resolved: &Resolved, asked:
         top: asked.top,
         method: asked.method.to_string(),
         dangling: asked.dangling.to_string(),
+        shape: describe_shape(&asked.shape),
         precision: options.precision,
         restart_prob: world.restart_prob,
         index: used.map(|entry| entry.name.clone()),
@@ -205,6 +208,28 @@ fn parameters(options: &BatchOptions, world: &World, resolved: &Resolved, asked:
         format: options.format,
         part_sources: cut.part_sources,
     }
+}
+
+/// A shape in words, which are the same exactly when the shape is.
+fn describe_shape(shape: &Shape) -> Option<String> {
+    let nodes = |word, nodes: Option<&Arc<RoaringBitmap>>| {
+        let nodes = nodes?;
+        let mut hasher = Xxh3::new();
+        nodes.iter().for_each(|node| hasher.update(&node.to_le_bytes()));
+        Some(format!("{word} {} nodes {:032x}", nodes.len(), hasher.digest128()))
+    };
+    let word = |given: bool, word: &str| given.then(|| word.to_owned());
+    let Shape { only, exclude, exclude_seeds, exclude_neighbors, debias, min_support } = shape;
+    let words = [
+        nodes("only", only.as_ref()),
+        nodes("exclude", exclude.as_ref()),
+        word(*exclude_seeds, "exclude seeds"),
+        word(*exclude_neighbors, "exclude neighbors"),
+        debias.map(|debias| format!("debias by {:?} to the power {}", debias.by, debias.power)),
+        (*min_support != 0).then(|| format!("support of {min_support}")),
+    ];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// Everything the workers share.

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use serde::{Deserialize, Serialize};
-use walkprint_engine::query::{Dangling, Method};
+use walkprint_engine::query::{Dangling, Method, Shape};
 
 use super::cost::Pilot;
 
@@ -31,6 +31,8 @@ pub struct BatchOptions {
     pub precision: Option<f64>,
     /// What a walk does at dangling nodes.
     pub dangling: Dangling,
+    /// Which nodes may be results, and what is done to their scores.
+    pub shape: Shape,
     /// The index to ask; without a name, `default` or one that fits.
     pub index: Option<String>,
     /// The restart probability; without it, the index's own.
@@ -60,6 +62,7 @@ impl BatchOptions {
             method: Method::Auto,
             precision: None,
             dangling: Dangling::Restart,
+            shape: Shape::default(),
             index: None,
             restart_prob: None,
             rows_per_file: None,
@@ -85,7 +88,7 @@ pub enum Sources {
 impl FromStr for Sources {
     type Err = Infallible;
 
-    /// `all`, `type:NAME`, or a file. A file that is named like one of the others is `./all` or `./type:NAME`.
+    /// `all`, `type:NAME`, or a file. A file that is named like one of the others is given with its directory, as ./all.
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(match (text, text.strip_prefix("type:")) {
             ("all", _) => Sources::All,

@@ -32,6 +32,9 @@ impl Surety {
     pub(crate) const BEST: Surety =
         Surety { truncated_sources: 0, least_mass_accounted: 1.0, largest_error_bound: 0.0 };
 
+    /// That of a source without results.
+    const NOTHING: Surety = Surety { truncated_sources: 1, ..Surety::BEST };
+
     fn of(answer: &Answer) -> Surety {
         Surety {
             truncated_sources: answer.truncated.into(),
@@ -91,12 +94,13 @@ impl Gathering {
     }
 
     /// Takes the answers of the sources that [`Gathering::next`] gave. Returns the number of their rows.
-    pub(crate) fn take(&mut self, answers: Vec<Answer>) -> u64 {
+    pub(crate) fn take(&mut self, answers: Vec<Option<Answer>>) -> u64 {
         let mut rows = 0;
         for answer in answers {
             let (_, place) = self.order[self.answered];
             self.answered += 1;
-            self.surety = self.surety.and(Surety::of(&answer));
+            self.surety = self.surety.and(answer.as_ref().map_or(Surety::NOTHING, Surety::of));
+            let Some(answer) = answer else { continue };
             rows += answer.results.len() as u64;
             #[expect(clippy::cast_possible_truncation, reason = "scores are stored in single precision")]
             let row = |(score, std_error): (f64, f64)| (score as f32, std_error as f32);

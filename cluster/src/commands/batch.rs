@@ -9,6 +9,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 use walkprint_cluster::batch::{BatchOptions, BatchOutcome, BatchProgress, Pilot, run_batch};
 use walkprint_cluster::error::Error;
+use walkprint_engine::store::Store;
 
 use crate::arguments::BatchArguments;
 use crate::terminal::{
@@ -18,6 +19,10 @@ use crate::terminal::{
 const BAR: &str = "{spinner} answering {bar:32} {percent:>3} % of {len} nodes  {msg}  {eta:>4} left";
 
 pub(crate) fn run(arguments: BatchArguments) -> anyhow::Result<Outcome> {
+    let shape = {
+        let store = Store::open(&arguments.store)?;
+        arguments.shape.shape(&store, &store.labels()?)?
+    };
     let options = BatchOptions {
         sources: arguments.sources,
         unknown: arguments.unknown,
@@ -27,6 +32,7 @@ pub(crate) fn run(arguments: BatchArguments) -> anyhow::Result<Outcome> {
         method: arguments.method,
         precision: arguments.precision,
         dangling: arguments.dangling,
+        shape,
         index: arguments.index,
         restart_prob: arguments.restart.given(),
         rows_per_file: arguments.rows_per_file,
@@ -166,7 +172,7 @@ fn describe(options: &BatchOptions, outcome: &BatchOutcome) -> String {
     };
     let truncated = match outcome.truncated_sources {
         0 => String::new(),
-        sources => format!("; {} sources reach fewer than {} nodes", count(sources), options.top),
+        sources => format!("; {} sources have fewer than {} results", count(sources), options.top),
     };
     let with = outcome.index.as_ref().map_or(String::new(), |name| format!(" with index {name:?}"));
     format!(
