@@ -426,7 +426,7 @@ fn auto_measures_and_keeps_to_the_precision() {
         measured.map(|one| one["method"].as_str().unwrap().to_owned()).collect()
     };
     assert!(methods(&fine).contains(&"exact".to_owned()) && 2 <= methods(&fine).len(), "{fine}");
-    let rough = ask("rough", &["--precision", "2"]);
+    let rough = ask("rough", &["--precision", "0.9"]);
     let fastest = rough["pilot"]["methods"].as_array().unwrap().iter().min_by(|a, b| {
         let time = |one: &Value| one["seconds_per_source"].as_f64().unwrap();
         time(a).total_cmp(&time(b))

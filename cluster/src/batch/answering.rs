@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use self_cell::self_cell;
 use walkprint_engine::error::Error as EngineError;
-use walkprint_engine::graph::Graph;
+use walkprint_engine::graph::{Graph, Inflow};
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::index::Index;
 use walkprint_engine::labels::Labels;
@@ -15,8 +15,9 @@ use crate::error::Result;
 
 /// What `exact` leaves over where nobody asked for less.
 const RESIDUAL: f64 = 1e-12;
-/// What an answerer keeps, in bytes a node: see [`Answerer`]; and the core of uniform seeds, where that is needed.
-const ANSWERER_BYTES: u64 = 49 + 8;
+/// What an answerer keeps, in bytes a node: see [`Answerer`]; the cores of uniform seeds for the dangling policy and for
+/// popularity, in-degrees, and room to sweep.
+const ANSWERER_BYTES: u64 = 49 + 8 + 8 + 4 + 20;
 
 /// The files that answers come from.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct World {
     pub(crate) labels: Labels,
     pub(crate) index: Option<Index>,
     pub(crate) restart_prob: f64,
+    /// The graph turned round, which all answerers share; none where no method needs it.
+    pub(crate) inflow: Option<Arc<Inflow>>,
 }
 
 /// What is asked of every source.
@@ -34,6 +37,7 @@ pub(crate) struct Asked {
     pub(crate) top: usize,
     pub(crate) dangling: Dangling,
     pub(crate) residual: f64,
+    pub(crate) precision: Option<f64>,
     pub(crate) shape: Shape,
 }
 
@@ -43,8 +47,8 @@ impl Asked {
     pub(crate) fn new(options: &BatchOptions, restart_prob: f64) -> Asked {
         let enough = |precision: f64| (precision * restart_prob / 2.0).clamp(RESIDUAL, 0.5);
         let residual = options.precision.map_or(RESIDUAL, enough);
-        let BatchOptions { method, top, dangling, .. } = *options;
-        Asked { method, top, dangling, residual, shape: options.shape.clone() }
+        let BatchOptions { method, top, dangling, precision, .. } = *options;
+        Asked { method, top, dangling, residual, precision, shape: options.shape.clone() }
     }
 
     fn question(&self, source: NodeId) -> Question {
@@ -53,6 +57,7 @@ impl Asked {
         question.top = self.top;
         question.dangling = self.dangling;
         question.residual = self.residual;
+        question.precision = self.precision;
         question.shape = self.shape.clone();
         question
     }
@@ -66,8 +71,14 @@ pub(crate) struct Answering<'world> {
 impl<'world> Answering<'world> {
     /// Makes room for answers.
     pub(crate) fn new(world: &'world World) -> Result<Answering<'world>> {
-        let World { graph, labels, index, restart_prob } = world;
-        Ok(Answering { answerer: Answerer::new(graph, labels, index.as_ref(), *restart_prob)? })
+        let World { graph, labels, index, restart_prob, inflow } = world;
+        let answerer = Answerer::new(graph, labels, index.as_ref(), *restart_prob)?;
+        Ok(Answering {
+            answerer: match inflow {
+                Some(inflow) => answerer.with_inflow(Arc::clone(inflow)),
+                None => answerer,
+            },
+        })
     }
 
     /// How many sources a method likes to answer at once.

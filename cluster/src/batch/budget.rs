@@ -1,7 +1,9 @@
 //! What a batch will hold in memory, reckoned before it starts. Mapped files of the store do not count: the system takes
 //! their pages back when it needs them.
 
-use super::answering::Answering;
+use walkprint_engine::graph::Graph;
+
+use super::answering::{Answering, World};
 use super::cut::Cut;
 use super::rows::{Row, Stretch};
 use super::writer;
@@ -29,11 +31,17 @@ pub(super) struct Budget {
     parts: u64,
     writing: u64,
     sources: u64,
+    inflow: u64,
 }
 
 impl Budget {
-    /// Reckons a batch of this cut over a graph of `nodes` nodes.
-    pub(super) fn new(cut: &Cut, nodes: usize, workers: usize) -> Budget {
+    /// Reckons a batch of this cut.
+    pub(super) fn new(cut: &Cut, world: &World, workers: usize) -> Budget {
+        let inflow = world.inflow.as_ref().map_or(0, |_| inflow_bytes(&world.graph));
+        Budget::reckon(cut, world.graph.nodes(), inflow, workers)
+    }
+
+    fn reckon(cut: &Cut, nodes: usize, inflow: u64, workers: usize) -> Budget {
         let rows = size_of::<Row>() as u64;
         let task_rows = cut.task_sources.min(cut.sources).saturating_mul(cut.source_rows);
         let part_rows = cut.part_sources.min(cut.sources).saturating_mul(cut.source_rows);
@@ -46,12 +54,15 @@ impl Budget {
             // A stretch as rows, as columns, and encoded.
             writing: 3 * Stretch::ROW_BYTES * part_rows.min(writer::STRETCH_ROWS as u64 * 3 / 2) + 4 * nodes as u64,
             sources: 4 * cut.sources,
+            inflow,
         }
     }
 
     /// What is held at the peak, in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        [self.workers, self.parts, self.writing, self.sources].into_iter().fold(PROGRAM_BYTES, u64::saturating_add)
+        [self.workers, self.parts, self.writing, self.sources, self.inflow]
+            .into_iter()
+            .fold(PROGRAM_BYTES, u64::saturating_add)
     }
 
     /// Refuses a budget of `memory_bytes` that is too small.
@@ -64,15 +75,22 @@ impl Budget {
             needed: bytes(self.bytes()),
             parts: format!(
                 "workers {}, parts that are open or being written {} (less with --rows-per-file), writing {}, sources \
-                 {}, program {}",
+                 {}, in-edges {}, program {}",
                 bytes(self.workers),
                 bytes(self.parts),
                 bytes(self.writing),
                 bytes(self.sources),
+                bytes(self.inflow),
                 bytes(PROGRAM_BYTES)
             ),
         })
     }
+}
+
+/// What the graph turned round takes: see [`Inflow::new`](walkprint_engine::graph::Inflow::new).
+fn inflow_bytes(graph: &Graph) -> u64 {
+    let edge = if graph.is_weighted() { 12 } else { 4 };
+    edge * graph.edges() as u64 + 24 * graph.nodes() as u64
 }
 
 #[cfg(test)]
@@ -81,12 +99,15 @@ mod tests {
 
     #[test]
     fn smaller_files_and_fewer_workers_need_less() {
-        let bytes = |rows, workers| Budget::new(&Cut::new(1_000_000, 100, 500_000, rows), 500_000, workers).bytes();
+        let bytes =
+            |rows, workers| Budget::reckon(&Cut::new(1_000_000, 100, 500_000, rows), 500_000, 0, workers).bytes();
         assert!(bytes(Some(100_000), 2) < bytes(None, 2) && bytes(None, 2) < bytes(None, 3));
-        let budget = Budget::new(&Cut::new(1_000_000, 100, 500_000, None), 500_000, 2);
+        let budget = Budget::reckon(&Cut::new(1_000_000, 100, 500_000, None), 500_000, 1, 2);
         assert!(budget.check(budget.bytes()).is_ok());
         let refused = budget.check(budget.bytes() - 1).unwrap_err().to_string();
         assert!(refused.contains("--memory") && refused.contains("--rows-per-file"), "{refused}");
-        assert!(Budget::new(&Cut::new(u64::MAX / 8, usize::MAX, usize::MAX, None), 1 << 31, 1024).check(1).is_err());
+        assert!(
+            Budget::reckon(&Cut::new(u64::MAX / 8, usize::MAX, usize::MAX, None), 1 << 31, 0, 1024).check(1).is_err()
+        );
     }
 }

@@ -59,6 +59,7 @@ use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::{ConnectLoop, Feedback, Probe};
 use timely::worker::Worker;
 use walkprint_engine::error::Error as EngineError;
+use walkprint_engine::graph::Inflow;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::index::Index;
 use walkprint_engine::query::{Method, Shape};
@@ -96,7 +97,7 @@ pub fn run_batch(
     let resolved = Resolved::new(options, &store, &world.labels)?;
     let nodes = world.graph.nodes();
     let cut = Cut::new(resolved.nodes.len() as u64, options.top, nodes, options.rows_per_file);
-    let budget = Budget::new(&cut, nodes, options.workers);
+    let budget = Budget::new(&cut, &world, options.workers);
     budget.check(options.memory_bytes)?;
     progress.all_sources.store(cut.sources, Ordering::Relaxed);
 
@@ -173,8 +174,8 @@ fn check(options: &BatchOptions) -> Result<()> {
         return refuse("rows-per-file", "at least 1", "0".into());
     }
     match options.precision {
-        Some(precision) if !(0.0 < precision && precision <= 2.0) => {
-            refuse("precision", "an L1 error above 0 and at most 2", precision.to_string())
+        Some(precision) if !(0.0 < precision && precision < 1.0) => {
+            refuse("precision", "an L1 error above 0 and below 1", precision.to_string())
         }
         _ => Ok(()),
     }
@@ -186,7 +187,8 @@ fn open(store: &Store, options: &BatchOptions) -> Result<Arc<World>> {
     let BatchOptions { index, restart_prob, method, .. } = options;
     let wanted = Wanted { index: index.as_deref(), restart_prob: *restart_prob, method: *method };
     let (index, restart_prob) = choose_index(store, &graph, wanted)?;
-    Ok(Arc::new(World { graph, labels, index, restart_prob }))
+    let inflow = if *method == Method::Lookup { None } else { Some(Arc::new(Inflow::new(&graph)?)) };
+    Ok(Arc::new(World { graph, labels, index, restart_prob, inflow }))
 }
 
 fn parameters(options: &BatchOptions, world: &World, resolved: &Resolved, asked: &Asked, cut: &Cut) -> Parameters {
