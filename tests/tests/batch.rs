@@ -18,20 +18,20 @@ use walkprint_tests::graphs::sprawling;
 use walkprint_tests::program::{Ended, command, run, signal, wait_until, with_full_disk};
 use walkprint_tests::stores::files;
 
-/// Parts of 125 sources, 12 of them: less than a second of work.
+/// Parts of 334 sources, 12 of them: a second of work or so.
 const BATCH: [&str; 11] =
-    ["batch", "s.wp", "--sources", "all", "--top", "20", "--method", "combine", "--rows-per-file", "2500", "--out"];
+    ["batch", "s.wp", "--sources", "all", "--top", "20", "--method", "combine", "--rows-per-file", "6680", "--out"];
 const PARTS: usize = 12;
 
-/// A directory with a store `s.wp`: 1,500 nodes with integers as ids, in no order, and an index.
+/// A directory with a store `s.wp`: 4,000 nodes with integers as ids, in no order, and an index.
 fn place() -> TempDir {
     static FILES: OnceLock<BTreeMap<String, Vec<u8>>> = OnceLock::new();
     let stored = FILES.get_or_init(|| {
         let place = tempfile::tempdir().expect("a temporary directory");
         // Every node has an edge to the next, so that all are there.
-        let ring = (0..1500).map(|node| (node, (node + 1) % 1500, 1.0));
-        let edges = sprawling(1, 1500, 6, true).edges.into_iter().chain(ring);
-        let id = |node: u32| i64::from(node * 1999 % 1500) - 700;
+        let ring = (0..4000).map(|node| (node, (node + 1) % 4000, 1.0));
+        let edges = sprawling(1, 4000, 6, true).edges.into_iter().chain(ring);
+        let id = |node: u32| i64::from(node * 1999 % 4000) - 700;
         let text: String = edges.map(|(from, to, weight)| format!("{}\t{}\t{weight}\n", id(from), id(to))).collect();
         write(place.path(), "edges.tsv", text);
         let _ = run(place.path(), &["load", "edges.tsv", "--into", "s.wp"]).done();
@@ -233,7 +233,7 @@ fn rows_are_the_answers_of_single_questions() {
     let store = Store::open(&place.path().join("s.wp")).unwrap();
     let (graph, labels) = (store.graph().unwrap(), store.labels().unwrap());
     let index = store.index("default", &graph).unwrap();
-    let sources: Vec<i64> = (-700..800).step_by(47).collect();
+    let sources: Vec<i64> = (-700..3300).step_by(127).collect();
     let list: String = sources.iter().rev().map(|id| format!("{id}\n")).collect();
     write(place.path(), "list.txt", list);
     for method in [Method::Lookup, Method::Combine, Method::Exact] {
@@ -265,7 +265,7 @@ fn every_source_is_there_once_and_sorted() {
     assert!(rows.is_sorted_by(|a, b| key(a) < key(b)));
     let mut sources: Vec<i64> = rows.iter().map(|row| key(row).0).collect();
     sources.dedup();
-    assert_eq!(sources, (-700..800).collect::<Vec<_>>());
+    assert_eq!(sources, (-700..3300).collect::<Vec<_>>());
     let manifest: Value = serde_json::from_slice(&undisturbed()["_manifest.json"]).unwrap();
     assert_eq!((&manifest["status"], &manifest["rows"]), (&"complete".into(), &rows.len().into()));
     for part in manifest["parts"].as_array().unwrap() {
@@ -419,21 +419,25 @@ fn auto_measures_and_keeps_to_the_precision() {
         assert!(ended.stderr.contains("ms per source") && ended.stderr.contains("taken"), "{ended:?}");
         serde_json::from_str(&ended.done()).unwrap()
     };
-    let fine = ask("fine", &["--precision", "1e-6"]);
-    assert_eq!(fine["method"], "exact");
     let methods = |json: &Value| -> Vec<String> {
         let measured = json["pilot"]["methods"].as_array().unwrap().iter();
         measured.map(|one| one["method"].as_str().unwrap().to_owned()).collect()
     };
-    assert!(methods(&fine).contains(&"exact".to_owned()) && 2 <= methods(&fine).len(), "{fine}");
-    let rough = ask("rough", &["--precision", "0.9"]);
-    let fastest = rough["pilot"]["methods"].as_array().unwrap().iter().min_by(|a, b| {
-        let time = |one: &Value| one["seconds_per_source"].as_f64().unwrap();
-        time(a).total_cmp(&time(b))
-    });
-    assert_eq!(rough["method"], fastest.unwrap()["method"]);
-    assert!(0.0 < rough["predicted_seconds"].as_f64().unwrap() && 0.0 < rough["answering_seconds"].as_f64().unwrap());
-    assert!(!methods(&ask("usual", &[])).contains(&"lookup".to_owned()), "nobody asked for a rough answer");
+    for (out, precision) in [("fine", 1e-9), ("usual", 0.05), ("rough", 0.9)] {
+        let json = ask(out, &["--precision", &precision.to_string()]);
+        assert!(2 <= methods(&json).len(), "{json}");
+        // The fastest of those that are precise enough; a miss by a quarter is none.
+        let measured = json["pilot"]["methods"].as_array().unwrap().iter();
+        let enough = measured.filter(|one| one["estimated_l1"].as_f64().unwrap() <= 1.25 * precision);
+        let fastest = enough.min_by(|a, b| {
+            let time = |one: &Value| one["seconds_per_source"].as_f64().unwrap();
+            time(a).total_cmp(&time(b))
+        });
+        assert_eq!(json["method"], fastest.unwrap()["method"], "{json}");
+        assert_eq!(manifest(&place.path().join(out))["parameters"]["method"], json["method"]);
+        assert!(0.0 < json["predicted_seconds"].as_f64().unwrap() && 0.0 < json["answering_seconds"].as_f64().unwrap());
+    }
+    assert!(!methods(&ask("default", &[])).contains(&"lookup".to_owned()), "nobody asked for a rough answer");
 }
 
 #[test]
@@ -446,7 +450,9 @@ fn a_damaged_index_ends_a_batch_with_a_message() {
     let end = bytes.len();
     bytes[end / 2..end - 64].fill(0xAA);
     std::fs::write(&path, bytes).unwrap();
-    gave_up(&batch(place, "out", &["--workers", "2"]), &["damaged"]);
-    let lookup = ["batch", "s.wp", "--sources", "all", "--method", "lookup", "--workers", "1", "--out", "other"];
-    gave_up(&run(place, &lookup), &["damaged"]);
+    for workers in ["1", "2"] {
+        let lookup =
+            ["batch", "s.wp", "--sources", "all", "--method", "lookup", "--out", workers, "--workers", workers];
+        gave_up(&run(place, &lookup), &["damaged"]);
+    }
 }
