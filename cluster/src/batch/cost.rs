@@ -36,7 +36,7 @@ const EDGE_SECONDS: f64 = 1.5e-9;
 /// Groups whose means the median is taken of.
 const GROUPS: usize = 5;
 /// A method that aims at a precision hits it on the average, not always: a miss by this factor counts as a hit.
-const NEAR_MISS: f64 = 1.25;
+const NEAR_MISS: f64 = 1.5;
 
 /// What a pilot measured.
 #[derive(Debug, Clone)]
