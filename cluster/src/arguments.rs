@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
+use walkprint_cluster::batch::{Format, Sources, Unknown};
 use walkprint_engine::graph::NodeOrder;
 use walkprint_engine::plan::Plan;
 use walkprint_engine::query::{Dangling, Method};
-use walkprint_loaders::Format;
 
 use crate::shaping::ShapeArguments;
 
@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Index(IndexArguments),
     /// Ask which nodes matter to a set of seeds
     Query(QueryArguments),
+    /// Answer for many or all nodes, into sorted files
+    Batch(BatchArguments),
     /// Say what an index would take, before building it
     Plan(PlanArguments),
     /// Show what a store holds
@@ -70,7 +72,7 @@ pub(crate) struct LoadArguments {
     pub(crate) into: PathBuf,
     /// The format of all files: edge-list, csv, tsv, matrix-market, parquet [default: found by name and content]
     #[arg(long)]
-    pub(crate) format: Option<Format>,
+    pub(crate) format: Option<walkprint_loaders::Format>,
     /// Walk every edge in both directions
     #[arg(long)]
     pub(crate) undirected: bool,
@@ -252,6 +254,61 @@ pub(crate) enum ExplainAs {
     Svg,
     /// As a part of the answer's JSON.
     Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BatchArguments {
+    /// The store
+    pub(crate) store: PathBuf,
+    /// Whose answers: all, those of a type, or a file with an id a line (a file named all is ./all)
+    #[arg(long, value_name = "all|type:NAME|FILE")]
+    pub(crate) sources: Sources,
+    /// Ids of the file that are no nodes: error, or skip to leave them out and count them
+    #[arg(long, value_name = "WHAT", default_value_t = Unknown::Refuse)]
+    pub(crate) unknown: Unknown,
+    /// How many results for each source
+    #[arg(long, short = 'k', default_value_t = 10, value_name = "K")]
+    pub(crate) top: usize,
+    /// The directory for the answers
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// How answers are written: parquet, csv, jsonl
+    #[arg(long, default_value_t = Format::Parquet)]
+    pub(crate) format: Format,
+    /// How to answer: auto, lookup, combine, exact; auto measures what is fastest here
+    #[arg(long, default_value_t = Method::Auto)]
+    pub(crate) method: Method,
+    /// The L1 distance from exact scores that --method auto may put up with
+    #[arg(long, value_name = "L1")]
+    pub(crate) precision: Option<f64>,
+    #[command(flatten)]
+    pub(crate) shape: ShapeArguments,
+    /// What a walk does at a node without out-edges: restart, drop, self-loop, uniform
+    #[arg(long, default_value_t = Dangling::Restart)]
+    pub(crate) dangling: Dangling,
+    /// The index to ask
+    #[arg(long, value_name = "NAME")]
+    pub(crate) index: Option<String>,
+    #[command(flatten)]
+    pub(crate) restart: RestartArguments,
+    /// About how many rows a file has [default: from 1 to 4 million]
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rows_per_file: Option<u64>,
+    /// Threads that answer [default: all processors]
+    #[arg(long, value_parser = workers)]
+    pub(crate) workers: Option<usize>,
+    /// The most memory to hold, as 4GiB or 500MB [default: half of the machine's]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) memory: Option<u64>,
+    /// Go on with a batch that was interrupted
+    #[arg(long, conflicts_with = "replace")]
+    pub(crate) resume: bool,
+    /// Answer anew over the batch that is there
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Print what was done as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,7 @@
 //! What can go wrong in a job, over and above what engine and loaders report.
 
+use std::path::PathBuf;
+
 /// A job's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -60,10 +62,66 @@ pub enum Error {
         /// What needs how much.
         parts: String,
     },
+    /// Something is where the answers of a batch should go.
+    #[error("{out}: {what}", out = out.display())]
+    Output {
+        /// The directory.
+        out: PathBuf,
+        /// What is there, and what to do.
+        what: String,
+    },
+    /// The interrupted batch was begun with other parameters, or for another graph, index or list of sources.
+    #[error(
+        "{out}: the interrupted batch was begun otherwise: {what}; resume it with the same, or give --replace",
+        out = out.display()
+    )]
+    OtherBatch {
+        /// The directory.
+        out: PathBuf,
+        /// What differs, with both values.
+        what: String,
+    },
+    /// A line of a list of sources.
+    #[error("{file}:{line}: {what}", file = file.display())]
+    SourceLine {
+        /// The list.
+        file: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// What is asked for does not go together, or there is nothing to answer.
+    #[error("{what}")]
+    Request {
+        /// What is missing, and what to do.
+        what: String,
+    },
+    /// The Parquet writer refused.
+    #[error("{path}: could not write Parquet", path = path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// The writer's reason.
+        #[source]
+        source: parquet::errors::ParquetError,
+    },
     /// The user asked to stop; what was sealed stays.
     #[error("interrupted")]
     Interrupted,
     /// timely could not start its workers.
     #[error("the workers could not be started: {0}")]
     Workers(String),
+}
+
+/// Bytes in the units of `--memory`, rounded up so that what is printed is enough.
+pub(crate) fn bytes(count: u64) -> String {
+    const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    for (unit, size) in UNITS {
+        if size <= count {
+            let tenths = (u128::from(count) * 10).div_ceil(u128::from(size));
+            return format!("{}.{}{unit}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{count} bytes")
 }

@@ -6,6 +6,12 @@ pub mod error;
 
 pub mod load;
 
+mod workers;
+
 pub mod build;
 
 pub mod explanation;
+
+pub mod choice;
+
+pub mod batch;

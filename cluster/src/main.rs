@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Load(load) => commands::load::run(load),
         Command::Index(index) => commands::index::run(index),
         Command::Query(query) => commands::query::run(query),
+        Command::Batch(batch) => commands::batch::run(batch),
         Command::Plan(plan) => commands::plan::run(plan),
         Command::Inspect(inspect) => commands::inspect::run(inspect),
         Command::Verify(verify) => commands::verify::run(verify),

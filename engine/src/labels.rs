@@ -156,6 +156,18 @@ impl Labels {
         }
     }
 
+    /// The external id of a node of a graph whose ids are integers. Cost: two reads.
+    ///
+    /// # Errors
+    /// When the label file is damaged.
+    ///
+    /// # Panics
+    /// When ids are strings: see [`Labels::are_integers`].
+    pub fn integer(&self, node: NodeId) -> Result<i64> {
+        let Ids::Integers(ids) = &self.ids else { panic!("these ids are strings") };
+        ids.get(self.rank(node)? as usize).copied().ok_or_else(|| self.damaged())
+    }
+
     /// The rank of a node's id among all ids: what ties are broken by.
     ///
     /// # Errors
@@ -247,6 +259,7 @@ mod tests {
         for node in 0..nodes {
             let id = labels.id(node).unwrap();
             assert_eq!(id, ids.text(ranks[node as usize] as usize));
+            assert!(!labels.are_integers() || labels.integer(node).unwrap().to_string() == id);
             assert_eq!(labels.node(&id).unwrap(), Some(node));
         }
         assert_eq!(labels.node("no such id").unwrap(), None);

@@ -103,6 +103,19 @@ pub fn run(directory: &Path, arguments: &[&str]) -> Ended {
     Ended::wait(command(directory, arguments).spawn().expect("the program starts"))
 }
 
+/// Runs the program when it may not write more than this many blocks of 512 bytes to a file: what a full disk does,
+/// without a disk to fill. The arguments must have no need of quotes.
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+pub fn with_full_disk(place: &Path, blocks: u32, arguments: &str) -> Ended {
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec {} {arguments}", path().display());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).current_dir(place).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Ended::wait(shell.spawn().expect("a shell"))
+}
+
 /// Waits until something is true of a running process. Returns false when the process ended first.
 ///
 /// # Panics

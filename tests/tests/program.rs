@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 use walkprint_engine::store::StoreLock;
-use walkprint_tests::program::{Ended, command, path, run, signal};
+use walkprint_tests::program::{Ended, command, path, run, signal, with_full_disk};
 use walkprint_tests::stores::files;
 
 /// A directory with a file of edges and a store `s.wp` that has an index.
@@ -122,15 +122,6 @@ fn indexes_that_cannot_be_built() {
     index(&["--resume"], &["no interrupted build", "--resume"]);
     refused(place, &["index", "s.wp"], &["s.wp", "\"default\" exists", "--replace", "--name"]);
     refused(place, &["index", "s.wp", "--name", "../out"], &["../out", "letters, digits"]);
-}
-
-/// A file that stays as it was when the process may not write more than this many blocks of 512 bytes: what a full disk
-/// does, without a disk to fill.
-fn with_full_disk(place: &Path, blocks: u32, arguments: &str) -> Ended {
-    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec {} {arguments}", path().display());
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &script]).current_dir(place).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    Ended::wait(shell.spawn().expect("a shell"))
 }
 
 #[test]

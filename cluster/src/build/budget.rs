@@ -6,7 +6,7 @@ use walkprint_engine::plan::Plan;
 use walkprint_walkers::tally;
 
 use super::writer;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, bytes};
 
 /// The program itself, its threads and buffers.
 const PROGRAM_BYTES: u64 = 48 << 20;
@@ -89,16 +89,4 @@ impl Budget {
         let copy_graph = with_copy <= memory_bytes;
         Ok(Budget { bytes: if copy_graph { with_copy } else { least.total() }, copy_graph, credits: CREDITS })
     }
-}
-
-/// Bytes in the units of `--memory`, rounded up so that what is printed is enough.
-fn bytes(count: u64) -> String {
-    const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    for (unit, size) in UNITS {
-        if size <= count {
-            let tenths = (u128::from(count) * 10).div_ceil(u128::from(size));
-            return format!("{}.{}{unit}", tenths / 10, tenths % 10);
-        }
-    }
-    format!("{count} bytes")
 }

@@ -26,7 +26,6 @@ mod writer;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::{ConnectLoop, Feedback, Probe};
@@ -39,6 +38,7 @@ use walkprint_engine::store::{BuildEntry, Manifest, Store, StoreLock, index_dire
 pub use estimate::{Estimate, estimate};
 
 use crate::error::{Error, Result};
+use crate::workers;
 use budget::Budget;
 use deal::Task;
 
@@ -178,35 +178,9 @@ fn time_of(pipeline: u32) -> u64 {
 fn run(job: Job, workers: usize, directory: &Path, tick: &mut dyn FnMut(&BuildProgress)) -> Result<()> {
     let job = Arc::new(job);
     let writer = writer::Writer::start(directory.to_owned(), Arc::clone(&job))?;
-    let config = if workers == 1 { timely::Config::thread() } else { timely::Config::process(workers) };
     let (shared, queue) = (Arc::clone(&job), writer.queue());
-    let guards = timely::execute(config, move |worker| {
-        let probe = dataflow(worker, &shared, queue.clone());
-        while !probe.done() {
-            worker.step_or_park(Some(Duration::from_millis(20)));
-        }
-    });
-    let guards = guards.map_err(Error::Workers)?;
-    let finished = AtomicBool::new(false);
-    let watcher = std::thread::current();
-    let joined = std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| {
-            let results: Vec<_> = guards.join().into_iter().collect();
-            finished.store(true, Ordering::Release);
-            watcher.unpark();
-            results
-        });
-        while !finished.load(Ordering::Acquire) {
-            tick(&job.progress);
-            std::thread::park_timeout(Duration::from_millis(100));
-        }
-        waiter.join()
-    });
-    tick(&job.progress);
-    let panicked = || Error::Workers("a worker panicked; this is a defect of walkprint, please report it".into());
-    for result in joined.map_err(|_| panicked())? {
-        result.map_err(|_| panicked())?;
-    }
+    let build = move |worker: &mut Worker| dataflow(worker, &shared, queue.clone());
+    workers::run(workers, build, &mut || tick(&job.progress))?;
     writer.finish()
 }
 

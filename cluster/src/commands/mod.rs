@@ -8,6 +8,8 @@ pub(crate) mod plan;
 
 pub(crate) mod query;
 
+pub(crate) mod batch;
+
 pub(crate) mod inspect;
 
 pub(crate) mod verify;

@@ -1,0 +1,332 @@
+//! What a batch will cost: a *pilot* answers a few of its sources by every method that will do, before it starts.
+//!
+//! All workers take part, so that what they take from each other, in caches and memory, is measured too. Sources lie at
+//! multiples of the golden ratio in the list, which covers it evenly however many there is time for; every method answers
+//! the same ones, in turns. Each method's first answer on a worker warms it up and does not count. The time of a source is
+//! the median of the means of five groups: an interruption of the machine spoils one group, while the heavy sources that
+//! every graph has count in all.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use walkprint_engine::graph::Graph;
+use walkprint_engine::ids::NodeId;
+use walkprint_engine::query::{Answer, Method, Shape, Status};
+
+use super::answering::{Answering, Asked, World};
+use super::options::BatchProgress;
+use crate::error::{Error, Result};
+use crate::workers::watch;
+
+/// From this many sources on there is a pilot; for fewer it would take longer than it saves.
+const ENOUGH_SOURCES: usize = 1000;
+/// The longest that a pilot takes, unless a single answer takes longer.
+const LONGEST: Duration = Duration::from_secs(2);
+/// The share of the batch that it may take.
+const SHARE: f64 = 0.015;
+/// Sources that every worker answers at least, by every method that is not far behind.
+const LEAST_ROUNDS: u32 = 5;
+/// A method is left out of further rounds when its quickest answer took this many times the mean of another.
+const FAR_BEHIND: f64 = 4.0;
+/// `exact` is not even tried when one answer will take more than this share of the batch by another method.
+const TOO_SLOW: f64 = 0.1;
+/// Seconds that pushing along one edge takes: for that guess alone.
+const EDGE_SECONDS: f64 = 1.5e-9;
+/// Groups whose means the median is taken of.
+const GROUPS: usize = 5;
+/// A method that aims at a precision hits it on the average, not always: a miss by this factor counts as a hit.
+const NEAR_MISS: f64 = 1.5;
+
+/// What a pilot measured.
+#[derive(Debug, Clone)]
+pub struct Pilot {
+    /// One entry a method that was tried.
+    pub measured: Vec<Measured>,
+    /// The method that the batch takes.
+    pub chosen: Method,
+    /// How long the pilot took, in seconds.
+    pub seconds: f64,
+}
+
+/// What a method takes.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// The method.
+    pub method: Method,
+    /// Seconds that one worker takes for a source.
+    pub seconds_per_source: f64,
+    /// Seconds that all workers take for the whole batch.
+    pub predicted_seconds: f64,
+    /// Mean L1 distance from exact scores, over all nodes and before they are shaped: a bound for `exact`, an estimate for the
+    /// others.
+    pub estimated_l1: f64,
+    /// Answers that were timed.
+    pub sampled: u64,
+}
+
+/// Decides the method of a batch. `None` for the pilot when there was none: a few sources take what [`Method::Auto`] does.
+///
+/// # Errors
+/// When a question cannot be answered, or the job is to stop.
+pub(super) fn choose(
+    world: &Arc<World>,
+    asked: &Asked,
+    precision: Option<f64>,
+    sources: &[NodeId],
+    workers: usize,
+    progress: &BatchProgress,
+    tick: &mut dyn FnMut(),
+) -> Result<(Method, Option<Pilot>)> {
+    let candidates = candidates(asked.method, world.index.is_some(), precision);
+    if sources.len() < ENOUGH_SOURCES && (precision.is_none() || candidates.len() == 1) {
+        // An answer tells what `auto` means here; and that the method can be had at all.
+        let (mut answering, bare) = (Answering::new(world)?, Asked { shape: Shape::default(), ..asked.clone() });
+        let mut method = |asked| -> Result<Option<Method>> {
+            Ok(answering.answer(asked, &sources[..1])?.pop().flatten().map(|answer| answer.method))
+        };
+        let found = match method(asked)? {
+            None => method(&bare)?, // filters left nothing for this source
+            found => found,
+        };
+        return Ok((found.unwrap_or(Method::Exact), None));
+    }
+    let began = Instant::now();
+    let survey = Survey { world, asked, candidates: &candidates, sources, workers, progress };
+    let taken = watch(|| survey.take(), tick)??;
+    let mut measured = Vec::new();
+    for (&method, Sample { seconds, l1_errors }) in candidates.iter().zip(taken) {
+        if let Some(seconds_per_source) = median_of_means(&seconds) {
+            let estimated_l1 = l1_errors.iter().sum::<f64>() / l1_errors.len().max(1) as f64;
+            let predicted_seconds = seconds_per_source * sources.len() as f64 / workers as f64;
+            let sampled = seconds.len() as u64;
+            measured.push(Measured { method, seconds_per_source, predicted_seconds, estimated_l1, sampled });
+        }
+    }
+    let chosen = best(&measured, precision).expect("the first candidate is always measured");
+    let pilot = Pilot { measured, chosen, seconds: began.elapsed().as_secs_f64() };
+    Ok((chosen, Some(pilot)))
+}
+
+/// The methods that come into question, the most local one first.
+fn candidates(asked: Method, has_index: bool, precision: Option<f64>) -> Vec<Method> {
+    match (asked, has_index) {
+        (Method::Auto, false) => vec![Method::Exact],
+        // A look-up is rough: nobody gets it who did not say how rough it may be.
+        (Method::Auto, true) if precision.is_some() => vec![Method::Lookup, Method::Combine, Method::Exact],
+        (Method::Auto, true) => vec![Method::Combine, Method::Exact],
+        (chosen, _) => vec![chosen],
+    }
+}
+
+/// The fastest method that is precise enough, or the most precise one when none is.
+fn best(measured: &[Measured], precision: Option<f64>) -> Option<Method> {
+    let enough = |one: &&Measured| precision.is_none_or(|precision| one.estimated_l1 <= NEAR_MISS * precision);
+    let fastest = measured.iter().filter(enough).min_by(|a, b| a.seconds_per_source.total_cmp(&b.seconds_per_source));
+    let found = fastest.or_else(|| measured.iter().min_by(|a, b| a.estimated_l1.total_cmp(&b.estimated_l1)));
+    found.map(|one| one.method)
+}
+
+/// What a survey asks, and of whom.
+struct Survey<'a> {
+    world: &'a Arc<World>,
+    asked: &'a Asked,
+    candidates: &'a [Method],
+    sources: &'a [NodeId],
+    workers: usize,
+    progress: &'a BatchProgress,
+}
+
+/// What was seen of one method.
+#[derive(Debug, Clone, Default)]
+struct Sample {
+    /// Seconds a source, one entry an answer.
+    seconds: Vec<f64>,
+    /// L1 errors: bounds of exact answers, estimates of others.
+    l1_errors: Vec<f64>,
+}
+
+impl Survey<'_> {
+    /// Samples on all workers; one entry a candidate.
+    fn take(&self) -> Result<Vec<Sample>> {
+        let parts = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..self.workers).map(|worker| scope.spawn(move || self.rounds(worker))).collect();
+            let joined = threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            joined.collect::<Result<Vec<_>>>()
+        })?;
+        let mut all = vec![Sample::default(); self.candidates.len()];
+        for (sample, part) in parts.into_iter().flat_map(|part| part.into_iter().enumerate()) {
+            all[sample].seconds.extend(part.seconds);
+            all[sample].l1_errors.extend(part.l1_errors);
+        }
+        Ok(all)
+    }
+
+    /// What one worker does: rounds of one source each, until it is enough.
+    fn rounds(&self, worker: usize) -> Result<Vec<Sample>> {
+        let mut answering = Answering::new(self.world)?;
+        let mut samples = vec![Sample::default(); self.candidates.len()];
+        let mut in_race = vec![true; self.candidates.len()];
+        let began = Instant::now();
+        for round in 0.. {
+            let place = spread(u64::from(round) * self.workers as u64 + worker as u64, self.sources.len());
+            for turn in 0..self.candidates.len() {
+                // Who comes first finds a cold cache.
+                let at = (turn + round as usize) % self.candidates.len();
+                if round == 0 && self.is_hopeless(at, &samples) {
+                    in_race[at] = false;
+                }
+                if self.progress.stop.load(Ordering::Relaxed) {
+                    return Err(Error::Interrupted);
+                }
+                if in_race[at] {
+                    let (seconds, answer) = self.time(&mut answering, self.candidates[at], place)?;
+                    let sample = &mut samples[at];
+                    if round == 1 {
+                        sample.seconds.clear(); // the first answer warmed up
+                    }
+                    sample.seconds.push(seconds);
+                    sample.l1_errors.extend(answer.map(|answer| match answer.status {
+                        Status::Exact { error_bound, .. } => error_bound,
+                        Status::Estimated { l1_error, .. } => l1_error,
+                    }));
+                }
+            }
+            let elapsed = began.elapsed();
+            // The first round tells little: it is cold.
+            if 0 < round || LONGEST < elapsed {
+                let quickest = leave_out_the_slow(&samples, &mut in_race);
+                let allowed = self.batch_seconds(quickest) * SHARE;
+                let allowed = LONGEST.min(Duration::try_from_secs_f64(allowed).unwrap_or(LONGEST));
+                if 0 < round && (LONGEST < elapsed || LEAST_ROUNDS < round && allowed < elapsed) {
+                    break;
+                }
+            }
+        }
+        Ok(samples)
+    }
+
+    fn time(&self, answering: &mut Answering<'_>, method: Method, place: usize) -> Result<(f64, Option<Answer>)> {
+        let together = Answering::together(method).min(self.sources.len());
+        let first = place.min(self.sources.len() - together);
+        let asked = Asked { method, ..self.asked.clone() };
+        let began = Instant::now();
+        let answers = answering.answer(&asked, &self.sources[first..first + together])?;
+        let seconds = began.elapsed().as_secs_f64() / together as f64;
+        Ok((seconds, answers.into_iter().flatten().next_back()))
+    }
+
+    /// Whether a method takes so long that one answer costs too much: `exact` on a large graph, beside another method.
+    fn is_hopeless(&self, at: usize, samples: &[Sample]) -> bool {
+        let others = samples.iter().filter_map(|sample| sample.seconds.first().copied());
+        let other = others.fold(f64::INFINITY, f64::min);
+        let guess = exact_seconds(&self.world.graph, self.world.restart_prob, self.asked.residual);
+        self.candidates[at] == Method::Exact && TOO_SLOW * self.batch_seconds(other) < guess
+    }
+
+    fn batch_seconds(&self, seconds_per_source: f64) -> f64 {
+        seconds_per_source * self.sources.len() as f64 / self.workers as f64
+    }
+}
+
+/// Takes methods out of the race that are far behind. Returns the mean seconds of the quickest.
+fn leave_out_the_slow(samples: &[Sample], in_race: &mut [bool]) -> f64 {
+    let mean = |sample: &Sample| sample.seconds.iter().sum::<f64>() / sample.seconds.len() as f64;
+    let seen = samples.iter().filter(|sample| !sample.seconds.is_empty());
+    let quickest = seen.map(mean).fold(f64::INFINITY, f64::min);
+    for (sample, in_race) in samples.iter().zip(in_race) {
+        let least = sample.seconds.iter().copied().fold(f64::INFINITY, f64::min);
+        *in_race &= least <= FAR_BEHIND * quickest;
+    }
+    quickest
+}
+
+/// A guess at the seconds of one exact answer that reaches the whole graph: the passes that `walkprint_engine::query` states.
+fn exact_seconds(graph: &Graph, restart_prob: f64, residual: f64) -> f64 {
+    let passes = (-residual.ln() / (2.0 * restart_prob)).max(1.0);
+    graph.edges() as f64 * passes * EDGE_SECONDS
+}
+
+/// The place of the `number`-th sample among `count`.
+fn spread(number: u64, count: usize) -> usize {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place below the count")]
+    let place = ((number as f64 * 0.618_033_988_749_894_9).fract() * count as f64) as usize;
+    place.min(count - 1)
+}
+
+/// The median of the means of groups; `None` without values.
+fn median_of_means(values: &[f64]) -> Option<f64> {
+    let groups = GROUPS.min(values.len());
+    let mut means: Vec<f64> = (0..groups)
+        .map(|group| {
+            let members = || values.iter().skip(group).step_by(groups);
+            members().sum::<f64>() / members().count() as f64
+        })
+        .collect();
+    means.sort_by(f64::total_cmp);
+    let (low, high) = (means.get(groups.wrapping_sub(1) / 2)?, means.get(groups / 2)?);
+    Some((low + high) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(method: Method, seconds_per_source: f64, estimated_l1: f64) -> Measured {
+        Measured { method, seconds_per_source, predicted_seconds: 0.0, estimated_l1, sampled: 1 }
+    }
+
+    #[test]
+    fn one_interruption_does_not_decide() {
+        assert_eq!(median_of_means(&[]), None);
+        assert_eq!(median_of_means(&[3.0]), Some(3.0));
+        assert_eq!(median_of_means(&[1.0, 3.0]), Some(2.0));
+        let mut values = vec![1.0; 20];
+        values[7] = 1e6;
+        assert_eq!(median_of_means(&values), Some(1.0));
+        // Half of the sources are ten times as heavy: that is no interruption.
+        let mixed: Vec<f64> = (0..100).map(|at| if at % 2 == 0 { 1.0 } else { 10.0 }).collect();
+        assert_eq!(median_of_means(&mixed), Some(5.5));
+    }
+
+    #[test]
+    fn the_fastest_method_that_is_precise_enough_is_chosen() {
+        let all = [
+            measured(Method::Lookup, 1e-6, 0.5),
+            measured(Method::Combine, 1e-3, 0.02),
+            measured(Method::Exact, 1e-1, 1e-12),
+        ];
+        assert_eq!(best(&all, None), Some(Method::Lookup));
+        assert_eq!(best(&all, Some(0.1)), Some(Method::Combine));
+        assert_eq!(best(&all, Some(0.01)), Some(Method::Exact));
+        assert_eq!(best(&all, Some(1e-15)), Some(Method::Exact), "none will do: the most precise");
+        assert_eq!(best(&[], None), None);
+    }
+
+    #[test]
+    fn nobody_gets_a_look_up_unasked() {
+        assert_eq!(candidates(Method::Auto, false, Some(0.5)), [Method::Exact]);
+        assert!(!candidates(Method::Auto, true, None).contains(&Method::Lookup));
+        assert!(candidates(Method::Auto, true, Some(0.5)).contains(&Method::Lookup));
+        assert_eq!(candidates(Method::Lookup, true, None), [Method::Lookup]);
+    }
+
+    #[test]
+    fn the_slow_leave_the_race() {
+        let sample = |seconds: &[f64]| Sample { seconds: seconds.to_vec(), l1_errors: Vec::new() };
+        let mut in_race = [true; 4];
+        let samples = [sample(&[1.0, 1.2]), sample(&[4.0, 90.0]), sample(&[9.0, 8.0]), sample(&[])];
+        assert!((leave_out_the_slow(&samples, &mut in_race) - 1.1).abs() < 1e-12);
+        assert_eq!(in_race, [true, true, false, false]);
+    }
+
+    #[test]
+    fn samples_are_spread_over_the_batch() {
+        let mut tenths = [0; 10];
+        (0..100).for_each(|number| tenths[spread(number, 1000) / 100] += 1);
+        assert!(tenths.iter().all(|&count| (8..=12).contains(&count)), "{tenths:?}");
+        assert_eq!(spread(u64::MAX, 1), 0);
+    }
+}

@@ -1,0 +1,298 @@
+//! Answers for many or all nodes: one timely dataflow over all workers of a process, sorted files at its end.
+//!
+//! ```text
+//!            tasks, by worker               pieces                   parts
+//!   deal  ───────────────────▶  answer  ──────────────▶  seal  ──────────────▶  writer thread
+//!    ▲                            │
+//!    └────────── credits ─────────┘          time = number of the part
+//! ```
+//!
+//! Sources are put in the order of their ids and cut into parts (a file each) and tasks (what a worker is dealt).
+//!
+//! - `deal` hands out tasks to whichever worker has a credit left, part by part; it begins a part only when few others are
+//!   under way.
+//! - `answer` answers the sources of one task in the order of nodes, puts the answers in the order of ids, and returns the
+//!   credit.
+//! - `seal` collects the pieces; when the frontier has passed a part, nothing of it is under way any more, and it goes to
+//!   the writer thread, which encodes it, flushes it to the disk, renames it, and enters it in the manifest.
+//!
+//! **The files are a pure function of the store, the sources and the parameters**: workers, memory, interruptions and
+//! resumes leave no trace in any byte. (Test: `tests/tests/batch.rs`.) Only [`Method::Auto`] goes by the clock: it decides
+//! once, and the manifest says how.
+
+mod options;
+
+mod sources;
+
+mod cut;
+
+mod answering;
+
+mod cost;
+
+mod rows;
+
+mod sinks;
+
+mod manifest;
+
+mod place;
+
+mod budget;
+
+mod deal;
+
+mod answer;
+
+mod seal;
+
+mod writer;
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use roaring::RoaringBitmap;
+use timely::dataflow::ProbeHandle;
+use timely::dataflow::operators::{ConnectLoop, Feedback, Probe};
+use timely::worker::Worker;
+use walkprint_engine::error::Error as EngineError;
+use walkprint_engine::graph::Inflow;
+use walkprint_engine::ids::NodeId;
+use walkprint_engine::index::Index;
+use walkprint_engine::query::{Method, Shape};
+use walkprint_engine::store::Store;
+use xxhash_rust::xxh3::Xxh3;
+
+pub use cost::{Measured, Pilot};
+pub use options::{BatchOptions, BatchOutcome, BatchProgress, Format, Sources, Unknown};
+
+use crate::choice::{Wanted, choose_index};
+use crate::error::{Error, Result};
+use crate::workers;
+use answering::{Asked, World};
+use budget::Budget;
+use cut::{Cut, Task};
+use manifest::{Manifest, Parameters};
+use place::Place;
+use sources::Resolved;
+
+/// Answers for all sources of a batch and writes them. `tick` is called about ten times a second from this thread while
+/// workers answer.
+///
+/// # Errors
+/// When the options do not go together, the directory holds something else, the budget is too small, the disk refuses, or
+/// `progress.stop` was set ([`Error::Interrupted`]). Parts that were sealed stay, and the batch may be resumed.
+pub fn run_batch(
+    store: &Path,
+    options: &BatchOptions,
+    progress: &Arc<BatchProgress>,
+    tick: &mut dyn FnMut(&BatchProgress),
+) -> Result<BatchOutcome> {
+    check(options)?;
+    let store = Store::open(store)?;
+    let world = open(&store, options)?;
+    let resolved = Resolved::new(options, &store, &world.labels)?;
+    let nodes = world.graph.nodes();
+    let cut = Cut::new(resolved.nodes.len() as u64, options.top, nodes, options.rows_per_file);
+    let budget = Budget::new(&cut, &world, options.workers);
+    budget.check(options.memory_bytes)?;
+    progress.all_sources.store(cut.sources, Ordering::Relaxed);
+
+    let mut place = Place::new(options)?;
+    let mut asked = Asked::new(options, world.restart_prob);
+    let mut tick = || tick(progress);
+    let pilot = match place.begun_method() {
+        Some(begun) => {
+            if asked.method == Method::Auto {
+                asked.method = begun.parse().map_err(|what| Error::Output { out: options.out.clone(), what })?;
+            }
+            None
+        }
+        None => {
+            let (method, pilot) =
+                cost::choose(&world, &asked, options.precision, &resolved.nodes, options.workers, progress, &mut tick)?;
+            asked.method = method;
+            pilot
+        }
+    };
+    if let Some(pilot) = &pilot {
+        let _ = progress.pilot.set(pilot.clone()); // a progress that was used before keeps what it has
+        tick();
+    }
+    let parameters = parameters(options, &world, &resolved, &asked, &cut);
+    let manifest = place.begin(&parameters)?;
+    let is_sealed = |number: &u32| manifest.parts.iter().any(|part| part.number == *number);
+    let (sealed, open): (Vec<u32>, Vec<u32>) = (0..cut.parts()).partition(is_sealed);
+    let before: u64 = sealed.iter().map(|&part| cut.part(part)).map(|range| range.end - range.start).sum();
+    progress.sources.store(before, Ordering::Relaxed);
+    progress.sealed.store(sealed.len() as u64, Ordering::Relaxed);
+
+    let began = Instant::now();
+    let (method, skipped_unknown) = (asked.method, resolved.skipped_unknown);
+    let job = Job {
+        world: Arc::clone(&world),
+        nodes: resolved.nodes,
+        cut,
+        open,
+        asked,
+        format: options.format,
+        progress: Arc::clone(progress),
+        failure: Mutex::new(None),
+    };
+    let manifest =
+        if job.open.is_empty() { manifest } else { run(job, options.workers, &options.out, manifest, &mut tick)? };
+    Ok(BatchOutcome {
+        sources: cut.sources,
+        skipped_unknown,
+        rows: manifest.rows,
+        bytes: manifest.bytes,
+        parts: manifest.parts.len(),
+        resumed_parts: sealed.len(),
+        truncated_sources: manifest.parts.iter().map(|part| part.truncated_sources).sum(),
+        method,
+        restart_prob: world.restart_prob,
+        index: parameters.index,
+        pilot,
+        seconds: began.elapsed().as_secs_f64(),
+        planned_bytes: budget.bytes(),
+    })
+}
+
+/// Refuses options that mean nothing.
+fn check(options: &BatchOptions) -> Result<()> {
+    let refuse = |name, expected, got: String| Err(Error::Engine(EngineError::Parameter { name, expected, got }));
+    if options.top == 0 {
+        return refuse("top", "at least 1", "0".into());
+    }
+    if options.workers == 0 {
+        return refuse("workers", "at least 1", "0".into());
+    }
+    if options.rows_per_file == Some(0) {
+        return refuse("rows-per-file", "at least 1", "0".into());
+    }
+    match options.precision {
+        Some(precision) if !(0.0 < precision && precision < 1.0) => {
+            refuse("precision", "an L1 error above 0 and below 1", precision.to_string())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Opens what the answers come from.
+fn open(store: &Store, options: &BatchOptions) -> Result<Arc<World>> {
+    let (graph, labels) = (store.graph()?, store.labels()?);
+    let BatchOptions { index, restart_prob, method, .. } = options;
+    let wanted = Wanted { index: index.as_deref(), restart_prob: *restart_prob, method: *method };
+    let (index, restart_prob) = choose_index(store, &graph, wanted)?;
+    let inflow = if *method == Method::Lookup { None } else { Some(Arc::new(Inflow::new(&graph)?)) };
+    Ok(Arc::new(World { graph, labels, index, restart_prob, inflow }))
+}
+
+fn parameters(options: &BatchOptions, world: &World, resolved: &Resolved, asked: &Asked, cut: &Cut) -> Parameters {
+    let used = world.index.as_ref().filter(|_| asked.method != Method::Exact).map(Index::entry);
+    Parameters {
+        top: asked.top,
+        method: asked.method.to_string(),
+        dangling: asked.dangling.to_string(),
+        shape: describe_shape(&asked.shape),
+        precision: options.precision,
+        restart_prob: world.restart_prob,
+        index: used.map(|entry| entry.name.clone()),
+        fingerprint_digest: used.map(|entry| entry.fingerprint_digest.clone()),
+        graph_digest: format!("{:032x}", world.graph.digest()),
+        labels_digest: format!("{:032x}", world.labels.digest()),
+        sources: cut.sources,
+        sources_digest: resolved.digest(),
+        skipped_unknown: resolved.skipped_unknown,
+        format: options.format,
+        part_sources: cut.part_sources,
+    }
+}
+
+/// A shape in words, which are the same exactly when the shape is.
+fn describe_shape(shape: &Shape) -> Option<String> {
+    let nodes = |word, nodes: Option<&Arc<RoaringBitmap>>| {
+        let nodes = nodes?;
+        let mut hasher = Xxh3::new();
+        nodes.iter().for_each(|node| hasher.update(&node.to_le_bytes()));
+        Some(format!("{word} {} nodes {:032x}", nodes.len(), hasher.digest128()))
+    };
+    let word = |given: bool, word: &str| given.then(|| word.to_owned());
+    let Shape { only, exclude, exclude_seeds, exclude_neighbors, debias, min_support } = shape;
+    let words = [
+        nodes("only", only.as_ref()),
+        nodes("exclude", exclude.as_ref()),
+        word(*exclude_seeds, "exclude seeds"),
+        word(*exclude_neighbors, "exclude neighbors"),
+        debias.map(|debias| format!("debias by {:?} to the power {}", debias.by, debias.power)),
+        (*min_support != 0).then(|| format!("support of {min_support}")),
+    ];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// Everything the workers share.
+pub(crate) struct Job {
+    world: Arc<World>,
+    /// All sources, by external id.
+    nodes: Vec<NodeId>,
+    cut: Cut,
+    /// Parts that are to be answered, ascending.
+    open: Vec<u32>,
+    asked: Asked,
+    format: Format,
+    progress: Arc<BatchProgress>,
+    /// The first error of a worker.
+    failure: Mutex<Option<Error>>,
+}
+
+impl Job {
+    fn stopped(&self) -> bool {
+        self.progress.stop.load(Ordering::Relaxed)
+    }
+
+    /// Stops the job because of an error.
+    fn fail(&self, error: Error) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.progress.stop.store(true, Ordering::Relaxed);
+    }
+
+    fn nodes(&self, range: Range<u64>) -> &[NodeId] {
+        let place = |at: u64| usize::try_from(at).expect("the sources are in memory");
+        &self.nodes[place(range.start)..place(range.end)]
+    }
+
+    fn sources_of(&self, task: &Task) -> &[NodeId] {
+        self.nodes(task.first..task.end)
+    }
+}
+
+/// Runs the dataflow to its end; gives the manifest as it is on the disk.
+fn run(job: Job, workers: usize, directory: &Path, manifest: Manifest, tick: &mut dyn FnMut()) -> Result<Manifest> {
+    let job = Arc::new(job);
+    let writer = writer::Writer::start(directory.to_owned(), manifest, Arc::clone(&job))?;
+    let (shared, queue) = (Arc::clone(&job), writer.queue());
+    let build = move |worker: &mut Worker| dataflow(worker, &shared, queue.clone());
+    workers::run(workers, build, tick)?;
+    let written = writer.finish()?;
+    match job.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(error) => Err(error),
+        None if written.parts.len() < job.cut.parts() as usize => Err(Error::Interrupted),
+        None => Ok(written),
+    }
+}
+
+fn dataflow(worker: &mut Worker, job: &Arc<Job>, queue: writer::Queue) -> ProbeHandle<u64> {
+    worker.dataflow::<u64, _, _>(|scope| {
+        let (returned, credits) = scope.feedback(1);
+        let tasks = deal::deal(credits, Arc::clone(job));
+        let (pieces, spent) = answer::answer(tasks, Arc::clone(job));
+        spent.connect_loop(returned);
+        let (probe, sealed) = seal::seal(pieces, Arc::clone(job), queue).probe();
+        drop(sealed);
+        probe
+    })
+}

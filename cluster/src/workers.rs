@@ -1,0 +1,64 @@
+//! Runs a dataflow on timely workers while the calling thread looks on.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use timely::dataflow::ProbeHandle;
+use timely::worker::Worker;
+
+use crate::error::{Error, Result};
+
+/// How long a worker without work sleeps before it looks again.
+const NAP: Duration = Duration::from_millis(20);
+/// How often the calling thread looks on.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Runs a dataflow to its end: `build` makes it, once on each worker, and gives the probe that tells when it is done.
+/// `tick` is called about ten times a second from this thread.
+///
+/// # Errors
+/// When the workers cannot be started, or one of them panicked.
+pub(crate) fn run(
+    workers: usize,
+    build: impl Fn(&mut Worker) -> ProbeHandle<u64> + Send + Sync + 'static,
+    tick: &mut dyn FnMut(),
+) -> Result<()> {
+    let config = if workers == 1 { timely::Config::thread() } else { timely::Config::process(workers) };
+    let guards = timely::execute(config, move |worker| {
+        let probe = build(worker);
+        while !probe.done() {
+            worker.step_or_park(Some(NAP));
+        }
+    });
+    let guards = guards.map_err(Error::Workers)?;
+    let results = watch(|| guards.join().into_iter().collect::<Vec<_>>(), tick)?;
+    results.into_iter().try_for_each(|result| result.map_err(|_| panicked()))
+}
+
+/// Does something on another thread, and calls `tick` about ten times a second from this one until it is done.
+///
+/// # Errors
+/// When the other thread panicked.
+pub(crate) fn watch<T: Send>(work: impl FnOnce() -> T + Send, tick: &mut dyn FnMut()) -> Result<T> {
+    let finished = AtomicBool::new(false);
+    let watcher = std::thread::current();
+    let joined = std::thread::scope(|scope| {
+        let worker = scope.spawn(|| {
+            let result = work();
+            finished.store(true, Ordering::Release);
+            watcher.unpark();
+            result
+        });
+        while !finished.load(Ordering::Acquire) && !worker.is_finished() {
+            tick();
+            std::thread::park_timeout(TICK);
+        }
+        worker.join()
+    });
+    tick();
+    joined.map_err(|_| panicked())
+}
+
+fn panicked() -> Error {
+    Error::Workers("a worker panicked; this is a defect of walkprint, please report it".into())
+}
