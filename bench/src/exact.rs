@@ -24,11 +24,29 @@ pub(crate) const RESIDUAL: f64 = 1e-13;
 /// # Panics
 /// When there are more sources than lanes.
 pub(crate) fn cores(graph: &Graph, restart_prob: f64, sources: &[NodeId]) -> Result<Vec<Vec<f64>>> {
-    assert!(sources.len() <= LANES, "one lane a source");
+    let seeds: Vec<[(NodeId, f64); 1]> = sources.iter().map(|&source| [(source, 1.0)]).collect();
+    cores_of(graph, restart_prob, &seeds)
+}
+
+/// The cores of up to [`LANES`] weighted sets of seeds, the weights of each summing to 1. Otherwise as [`cores`].
+///
+/// # Errors
+/// When a row of the graph is damaged.
+///
+/// # Panics
+/// When there are more sets than lanes.
+pub(crate) fn cores_of<S: AsRef<[(NodeId, f64)]>>(
+    graph: &Graph,
+    restart_prob: f64,
+    seeds: &[S],
+) -> Result<Vec<Vec<f64>>> {
+    assert!(seeds.len() <= LANES, "one lane a set of seeds");
     let mut mass = vec![[0.0; LANES]; graph.nodes()];
     let (mut next, mut core) = (mass.clone(), mass.clone());
-    for (lane, &source) in sources.iter().enumerate() {
-        mass[source as usize][lane] = 1.0;
+    for (lane, seeds) in seeds.iter().enumerate() {
+        for &(node, weight) in seeds.as_ref() {
+            mass[node as usize][lane] += weight;
+        }
     }
     let mut left = [1.0; LANES];
     while left.iter().any(|&left| RESIDUAL < left) {
@@ -57,7 +75,28 @@ pub(crate) fn cores(graph: &Graph, restart_prob: f64, sources: &[NodeId]) -> Res
         }
         std::mem::swap(&mut mass, &mut next);
     }
-    Ok((0..sources.len()).map(|lane| core.iter().map(|lanes| lanes[lane]).collect()).collect())
+    Ok((0..seeds.len()).map(|lane| core.iter().map(|lanes| lanes[lane]).collect()).collect())
+}
+
+/// The scores of sets of seeds where walks go on at the seeds when they meet a dangling node: the cores, each divided by
+/// its sum.
+///
+/// # Errors
+/// When a row of the graph is damaged.
+pub(crate) fn restart_scores<S: AsRef<[(NodeId, f64)]>>(
+    graph: &Graph,
+    restart_prob: f64,
+    seeds: &[S],
+) -> Result<Vec<Vec<f64>>> {
+    let mut all = Vec::with_capacity(seeds.len());
+    for seeds in seeds.chunks(LANES) {
+        for mut core in cores_of(graph, restart_prob, seeds)? {
+            let sum: f64 = core.iter().sum();
+            core.iter_mut().for_each(|score| *score /= sum);
+            all.push(core);
+        }
+    }
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -86,6 +125,12 @@ mod tests {
             let got = cores(&graph, a, &[0, 2]).unwrap();
             for (got, expected) in got.iter().zip(expected) {
                 got.iter().zip(expected).for_each(|(got, expected)| assert!((got - expected).abs() < 1e-12));
+            }
+            // Linear in the seeds; and the scores sum to 1.
+            let mixed = restart_scores(&graph, a, &[[(0, 0.25), (2, 0.75)]]).unwrap();
+            let sum = 0.25 * expected[0].iter().sum::<f64>() + 0.75 * a;
+            for (mixed, (first, second)) in mixed[0].iter().zip(got[0].iter().zip(&got[1])) {
+                assert!((mixed - (0.25 * first + 0.75 * second) / sum).abs() < 1e-12);
             }
         }
     }

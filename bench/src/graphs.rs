@@ -20,12 +20,13 @@ use walkprint_loaders::LoadOptions;
 use walkprint_walkers::alias;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::rmat::rmat;
+use crate::rmat::{rmat, rmat_nodes};
 
 /// More than 2^30 generated nodes are refused: they would need more memory than this program is used with.
 const LARGEST_SCALE: u32 = 30;
 
-const SPEC_HELP: &str = "A file that `walkprint load` reads, a store (*.wp), or rmat:SCALE:EDGES_PER_NODE[:weighted]";
+const SPEC_HELP: &str = "A file that `walkprint load` reads, a store (*.wp), rmat:SCALE:EDGES_PER_NODE[:weighted], or \
+                         rmat-nodes:NODES:EDGES[:weighted] (no dangling nodes)";
 
 /// Which graph.
 #[derive(Debug, Args)]
@@ -56,10 +57,28 @@ pub(crate) enum Spec {
         /// Whether edges have weights.
         weighted: bool,
     },
+    /// Generated, of any size and without dangling nodes.
+    RmatNodes {
+        /// How many nodes.
+        nodes: u32,
+        /// How many edges, all different.
+        edges: u64,
+        /// Whether edges have weights.
+        weighted: bool,
+    },
     /// The graph of a store.
     Store(PathBuf),
     /// Read from a file.
     File(PathBuf),
+}
+
+/// The graphs on which this program's targets were set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Landmark {
+    /// soc-Epinions1 made undirected.
+    Epinions,
+    /// R-MAT, 200,000 nodes, 3,000,000 edges, no dangling nodes, unweighted.
+    Rmat,
 }
 
 /// What a report says of the graph.
@@ -69,7 +88,7 @@ pub(crate) struct GraphFacts {
     nodes: usize,
     edges: usize,
     weighted: bool,
-    dangling_nodes: usize,
+    pub(crate) dangling_nodes: usize,
     order: String,
     /// XXH3-128 over all rows: equal for equal graphs, wherever they came from.
     checksum: String,
@@ -79,24 +98,47 @@ impl FromStr for Spec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Spec, String> {
-        let Some(parameters) = text.strip_prefix("rmat:") else {
-            let path = PathBuf::from(text);
-            let is_store = path.is_dir() || path.extension().is_some_and(|extension| extension == "wp");
-            return Ok(if is_store { Spec::Store(path) } else { Spec::File(path) });
-        };
-        let expected = "expected rmat:SCALE:EDGES_PER_NODE[:weighted], as in rmat:20:16:weighted";
-        let (numbers, weighted) = match parameters.split(':').collect::<Vec<_>>()[..] {
-            [scale, edges_per_node] => ([scale, edges_per_node], false),
-            [scale, edges_per_node, "weighted"] => ([scale, edges_per_node], true),
-            _ => return Err(expected.to_owned()),
-        };
-        let [scale, edges_per_node] = numbers.map(|number| number.parse::<u32>().ok());
-        let scale = scale.filter(|scale| (1..=LARGEST_SCALE).contains(scale));
-        let scale = scale.ok_or(format!("{expected}; SCALE is between 1 and {LARGEST_SCALE}"))?;
-        let edges_per_node = edges_per_node.filter(|&edges| edges != 0);
-        let edges_per_node = edges_per_node.ok_or(format!("{expected}; EDGES_PER_NODE is at least 1"))?;
-        Ok(Spec::Rmat { scale, edges_per_node, weighted })
+        if let Some(parameters) = text.strip_prefix("rmat:") {
+            return generated(parameters);
+        }
+        if let Some(parameters) = text.strip_prefix("rmat-nodes:") {
+            return generated_of_size(parameters);
+        }
+        let path = PathBuf::from(text);
+        let is_store = path.is_dir() || path.extension().is_some_and(|extension| extension == "wp");
+        Ok(if is_store { Spec::Store(path) } else { Spec::File(path) })
     }
+}
+
+/// Two numbers and perhaps `:weighted`.
+fn parameters<'t>(text: &'t str, expected: &str) -> Result<([&'t str; 2], bool), String> {
+    match text.split(':').collect::<Vec<_>>()[..] {
+        [first, second] => Ok(([first, second], false)),
+        [first, second, "weighted"] => Ok(([first, second], true)),
+        _ => Err(expected.to_owned()),
+    }
+}
+
+fn generated(text: &str) -> Result<Spec, String> {
+    let expected = "expected rmat:SCALE:EDGES_PER_NODE[:weighted], as in rmat:20:16:weighted";
+    let (numbers, weighted) = parameters(text, expected)?;
+    let [scale, edges_per_node] = numbers.map(|number| number.parse::<u32>().ok());
+    let scale = scale.filter(|scale| (1..=LARGEST_SCALE).contains(scale));
+    let scale = scale.ok_or(format!("{expected}; SCALE is between 1 and {LARGEST_SCALE}"))?;
+    let edges_per_node = edges_per_node.filter(|&edges| edges != 0);
+    let edges_per_node = edges_per_node.ok_or(format!("{expected}; EDGES_PER_NODE is at least 1"))?;
+    Ok(Spec::Rmat { scale, edges_per_node, weighted })
+}
+
+fn generated_of_size(text: &str) -> Result<Spec, String> {
+    let expected = "expected rmat-nodes:NODES:EDGES[:weighted], as in rmat-nodes:200000:3000000";
+    let ([nodes, edges], weighted) = parameters(text, expected)?;
+    let most = 1u32 << LARGEST_SCALE;
+    let nodes = nodes.parse().ok().filter(|nodes| (1..=most).contains(nodes));
+    let nodes = nodes.ok_or(format!("{expected}; NODES is between 1 and {most}"))?;
+    let edges = edges.parse().ok().filter(|&edges| u64::from(nodes) <= edges);
+    let edges = edges.ok_or(format!("{expected}; EDGES is at least NODES, so that no node is dangling"))?;
+    Ok(Spec::RmatNodes { nodes, edges, weighted })
 }
 
 impl fmt::Display for Spec {
@@ -104,6 +146,9 @@ impl fmt::Display for Spec {
         match self {
             Spec::Rmat { scale, edges_per_node, weighted } => {
                 write!(f, "rmat:{scale}:{edges_per_node}{}", if *weighted { ":weighted" } else { "" })
+            }
+            Spec::RmatNodes { nodes, edges, weighted } => {
+                write!(f, "rmat-nodes:{nodes}:{edges}{}", if *weighted { ":weighted" } else { "" })
             }
             Spec::Store(path) | Spec::File(path) => write!(f, "{}", path.display()),
         }
@@ -160,6 +205,18 @@ impl GraphOptions {
         matches!(self.graph, Spec::Store(_))
     }
 
+    /// Which of the graphs that targets are stated for this is, if any.
+    pub(crate) fn landmark(&self) -> Option<Landmark> {
+        match &self.graph {
+            Spec::File(path) if self.undirected => {
+                let name = path.file_name()?.to_str()?;
+                name.starts_with("soc-Epinions1").then_some(Landmark::Epinions)
+            }
+            Spec::RmatNodes { nodes: 200_000, edges: 3_000_000, weighted: false } => Some(Landmark::Rmat),
+            _ => None,
+        }
+    }
+
     fn opened(&self) -> Result<Store> {
         let Spec::Store(path) = &self.graph else { bail!("{} is no store", self.graph) };
         if self.undirected || self.order.is_some() {
@@ -173,10 +230,11 @@ impl GraphOptions {
 
     fn edges(&self) -> Result<EdgeList> {
         match &self.graph {
-            Spec::Rmat { .. } if self.undirected => {
+            Spec::Rmat { .. } | Spec::RmatNodes { .. } if self.undirected => {
                 bail!("--undirected says how to read a file; rmat graphs are directed")
             }
             &Spec::Rmat { scale, edges_per_node, weighted } => rmat(self.key, scale, edges_per_node, weighted),
+            &Spec::RmatNodes { nodes, edges, weighted } => rmat_nodes(self.key, nodes, edges, weighted),
             Spec::Store(path) | Spec::File(path) => {
                 let options = LoadOptions { undirected: self.undirected, ..LoadOptions::default() };
                 let loaded = walkprint_loaders::load(slice::from_ref(path), &options, &|_| ControlFlow::Continue(()));
@@ -241,7 +299,7 @@ mod tests {
 
     #[test]
     fn specs_are_read_as_they_are_shown() {
-        for text in ["rmat:20:16:weighted", "rmat:8:4", "graph.txt.gz", "web.wp"] {
+        for text in ["rmat:20:16:weighted", "rmat:8:4", "rmat-nodes:2000:30000", "graph.txt.gz", "web.wp"] {
             assert_eq!(text.parse::<Spec>().unwrap().to_string(), text);
         }
         assert_eq!("web.wp".parse(), Ok(Spec::Store("web.wp".into())));
@@ -254,6 +312,10 @@ mod tests {
         {
             let message = text.parse::<Spec>().unwrap_err();
             assert!(message.contains("rmat:SCALE:EDGES_PER_NODE"), "{text}: {message}");
+        }
+        for text in ["rmat-nodes:", "rmat-nodes:0:5", "rmat-nodes:10:9", "rmat-nodes:10:x", "rmat-nodes:10:20:heavy"] {
+            let message = text.parse::<Spec>().unwrap_err();
+            assert!(message.contains("rmat-nodes:NODES:EDGES"), "{text}: {message}");
         }
     }
 

@@ -18,6 +18,12 @@ mod graphs;
 
 mod exact;
 
+mod metrics;
+
+mod protocol;
+
+mod answer_worker;
+
 mod walk;
 
 mod variance;
