@@ -11,7 +11,7 @@ use walkprint_engine::ids::NodeId;
 use walkprint_engine::query::{Answerer, Method, PushBound, Question, Seeds};
 use walkprint_engine::store::Store;
 
-use crate::machine::proc_kib;
+use crate::machine::{forget_peak, proc_kib};
 use crate::protocol::{AskedSeeds, Ready, Reply, Request, Setting};
 
 /// What answers.
@@ -52,6 +52,7 @@ fn serve(answerer: &mut Answerer<'_>, ready: &Ready, requests: impl BufRead, mut
     send(serde_json::to_string(ready)?)?;
     for line in requests.lines() {
         let line = line.context("could not read a request")?;
+        forget_peak();
         let reply =
             match serde_json::from_str(&line).context("this is no request").and_then(|request| ask(answerer, &request))
             {

@@ -65,6 +65,16 @@ impl Figure {
         &self.case
     }
 
+    /// Which quantity, and in which unit.
+    pub(crate) fn quantity(&self) -> (&'static str, &'static str) {
+        (self.name, self.unit)
+    }
+
+    /// The measured value: with several trials, their median.
+    pub(crate) fn value(&self) -> f64 {
+        self.value
+    }
+
     /// Whether trials differ so much that the median is not to be trusted.
     pub(crate) fn is_noisy(&self) -> bool {
         self.noisy
@@ -74,28 +84,36 @@ impl Figure {
         Figure { value: median(&self.trials), ..self }
     }
 
-    fn target_text(&self) -> String {
-        let (sign, bound, met) = match self.target {
-            None => return String::new(),
-            Some(Target::AtLeast(bound)) => ("≥", bound, bound <= self.value),
-            Some(Target::AtMost(bound)) => ("≤", bound, self.value <= bound),
+    /// What the figure should be, and whether it is.
+    pub(crate) fn judged(&self) -> Option<(String, bool)> {
+        let (sign, bound, met) = match self.target? {
+            Target::AtLeast(bound) => ("≥", bound, bound <= self.value),
+            Target::AtMost(bound) => ("≤", bound, self.value <= bound),
         };
-        format!("{sign} {} {}", number(bound), if met { "met" } else { "MISSED" })
+        Some((format!("{sign} {}", number(bound)), met))
+    }
+
+    fn target_text(&self) -> String {
+        self.judged().map(|(what, met)| format!("{what} {}", if met { "met" } else { "MISSED" })).unwrap_or_default()
+    }
+
+    /// How far the value can be trusted: the range of its trials, or its standard error; empty when neither is known.
+    pub(crate) fn spread(&self) -> String {
+        if let Some(error) = self.std_error {
+            return format!("± {}", number(error));
+        }
+        let (low, high) = range(&self.trials);
+        if self.trials.is_empty() { String::new() } else { format!("{} .. {}", number(low), number(high)) }
     }
 
     /// A row of the table: case, name, unit, value, range or error, warning, target.
     pub(crate) fn row(&self) -> [String; 7] {
-        let (low, high) = range(&self.trials);
-        let spread = match self.trials.len() {
-            0 => String::new(),
-            _ => format!("{} .. {}", number(low), number(high)),
-        };
         [
             self.case.clone(),
             self.name.to_owned(),
             self.unit.to_owned(),
             number(self.value),
-            self.std_error.map(|error| format!("± {}", number(error))).unwrap_or(spread),
+            self.spread(),
             if self.noisy { "noisy".to_owned() } else { String::new() },
             self.target_text(),
         ]
@@ -142,7 +160,7 @@ fn range(values: &[f64]) -> (f64, f64) {
 }
 
 /// Four significant digits, whole numbers in full.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
         size if !(1e-3..1e15).contains(&size) => format!("{value:.2e}"),

@@ -294,8 +294,14 @@ pub(crate) fn random_sources(graph: &Graph, count: usize, key: u64) -> Result<Ve
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Facts of a graph that does not exist.
+    pub(crate) fn facts() -> GraphFacts {
+        let (spec, order, checksum) = ("test".to_owned(), "id".to_owned(), "0".to_owned());
+        GraphFacts { spec, nodes: 3, edges: 2, weighted: false, dangling_nodes: 1, order, checksum }
+    }
 
     #[test]
     fn specs_are_read_as_they_are_shown() {

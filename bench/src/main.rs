@@ -10,6 +10,10 @@ mod figure;
 
 mod machine;
 
+mod plot;
+
+mod page;
+
 mod report;
 
 mod rmat;
@@ -21,6 +25,8 @@ mod exact;
 mod metrics;
 
 mod protocol;
+
+mod venv;
 
 mod answer_worker;
 

@@ -68,7 +68,7 @@ pub(crate) enum Reply {
     Done {
         /// One entry a question.
         seconds: Vec<f64>,
-        /// The most resident memory so far.
+        /// The most resident memory during this request.
         peak_kib: Option<u64>,
     },
     /// It could not.
@@ -140,7 +140,7 @@ impl Process {
         &self.ready
     }
 
-    /// Asks and waits. Returns the seconds of each question, and the most resident memory so far in KiB.
+    /// Asks and waits. Returns the seconds of each question, and the most resident memory meanwhile, in KiB.
     ///
     /// # Errors
     /// When the process cannot answer, has ended, or does not answer every question.

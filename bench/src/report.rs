@@ -1,4 +1,4 @@
-//! What a suite found: for people a table, for machines JSON. All trials are kept; a figure that varies says so.
+//! What a suite found: for people tables or a page, for machines JSON. All trials are kept; a figure that varies says so.
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
@@ -8,9 +8,11 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
-use crate::figure::{Figure, NOISY_SPREAD};
+use crate::figure::{Figure, NOISY_SPREAD, number};
 use crate::graphs::GraphFacts;
 use crate::machine::Machine;
+use crate::page;
+use crate::plot::Plot;
 
 /// Where results go.
 #[derive(Debug, Args)]
@@ -18,34 +20,86 @@ pub(crate) struct Output {
     /// Also write everything, all trials included, as JSON to this file ("-": to stdout, and the table to stderr)
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Also write a page with tables and plots to this file; it needs nothing else to be looked at
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 /// All that a suite found.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    suite: &'static str,
-    machine: Machine,
-    graph: GraphFacts,
-    parameters: serde_json::Value,
-    figures: Vec<Figure>,
-    checks: Vec<Check>,
-    notes: Vec<String>,
+    pub(crate) suite: &'static str,
+    /// How it was asked for.
+    pub(crate) command: String,
+    pub(crate) machine: Machine,
+    pub(crate) graph: GraphFacts,
+    pub(crate) parameters: serde_json::Value,
+    /// Walkprint's, and those of what it was compared with.
+    pub(crate) versions: Vec<(String, String)>,
+    pub(crate) figures: Vec<Figure>,
+    pub(crate) sheets: Vec<Sheet>,
+    pub(crate) plots: Vec<Plot>,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Something that must hold for the figures to mean anything.
 #[derive(Debug, Serialize)]
-struct Check {
-    what: &'static str,
-    passed: bool,
-    evidence: String,
+pub(crate) struct Check {
+    pub(crate) what: &'static str,
+    pub(crate) passed: bool,
+    pub(crate) evidence: String,
+}
+
+/// A table that compares: a row a case, a column a quantity. It holds no figures, it shows those of the report.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Sheet {
+    pub(crate) title: String,
+    pub(crate) caption: String,
+    pub(crate) rows: Vec<SheetRow>,
+    /// Name and unit of the figures.
+    pub(crate) columns: Vec<(&'static str, &'static str)>,
+}
+
+/// A row of a [`Sheet`].
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SheetRow {
+    pub(crate) case: String,
+    /// What the row is called in the sheet.
+    pub(crate) name: String,
+    /// True for Walkprint's own.
+    pub(crate) ours: bool,
 }
 
 impl Report {
     /// An empty report, to be made before the first measurement: it notes how busy the machine is.
     pub(crate) fn new(suite: &'static str, graph: GraphFacts) -> Report {
-        let parameters = serde_json::Value::Null;
-        let machine = Machine::now();
-        Report { suite, machine, graph, parameters, figures: Vec::new(), checks: Vec::new(), notes: Vec::new() }
+        Report {
+            suite,
+            command: command(std::env::args()),
+            machine: Machine::now(),
+            graph,
+            parameters: serde_json::Value::Null,
+            versions: vec![("walkprint".to_owned(), env!("CARGO_PKG_VERSION").to_owned())],
+            figures: Vec::new(),
+            sheets: Vec::new(),
+            plots: Vec::new(),
+            checks: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The figure of a case and a quantity.
+    pub(crate) fn find(&self, case: &str, quantity: (&str, &str)) -> Option<&Figure> {
+        self.figures.iter().find(|figure| figure.case() == case && figure.quantity() == quantity)
+    }
+
+    /// Whether some sheet shows a figure.
+    pub(crate) fn is_in_a_sheet(&self, figure: &Figure) -> bool {
+        let shows = |sheet: &Sheet| {
+            sheet.columns.contains(&figure.quantity()) && sheet.rows.iter().any(|row| row.case == figure.case())
+        };
+        self.sheets.iter().any(shows)
     }
 
     /// Says what was measured with.
@@ -81,6 +135,9 @@ impl Report {
             ));
         }
         let json = serde_json::to_string_pretty(&self)? + "\n";
+        if let Some(path) = &output.html {
+            std::fs::write(path, page::page(&self)).with_context(|| format!("{}: could not write", path.display()))?;
+        }
         let table = self.table();
         match &output.json {
             Some(path) if path.as_os_str() == "-" => {
@@ -98,11 +155,15 @@ impl Report {
 
     fn table(&self) -> String {
         let mut text = format!("{}: {}\n  on {}\n  with {}\n\n", self.suite, self.graph, self.machine, self.parameters);
+        for sheet in &self.sheets {
+            text += &format!("{}\n{}\n\n", sheet.title, self.sheet_table(sheet));
+        }
         let mut table = comfy_table::Table::new();
         table.load_preset(comfy_table::presets::ASCII_MARKDOWN);
         table.set_header(["case", "figure", "unit", "value", "lowest .. highest, or ± std. error", "", "target"]);
         let mut last = "";
-        for figure in &self.figures {
+        // What has a target is listed even when a sheet shows it.
+        for figure in self.figures.iter().filter(|figure| figure.judged().is_some() || !self.is_in_a_sheet(figure)) {
             let mut row = figure.row();
             if figure.case() == last {
                 row[0].clear();
@@ -121,9 +182,55 @@ impl Report {
     }
 }
 
+impl Report {
+    fn sheet_table(&self, sheet: &Sheet) -> comfy_table::Table {
+        let mut table = comfy_table::Table::new();
+        table.load_preset(comfy_table::presets::ASCII_MARKDOWN);
+        let heads = sheet
+            .columns
+            .iter()
+            .map(|(name, unit)| if unit.is_empty() { (*name).to_owned() } else { format!("{name}, {unit}") });
+        table.set_header(std::iter::once(String::new()).chain(heads));
+        for row in &sheet.rows {
+            let cell = |quantity: &(&str, &str)| {
+                self.find(&row.case, *quantity).map(|figure| number(figure.value())).unwrap_or_default()
+            };
+            table.add_row(std::iter::once(row.name.clone()).chain(sheet.columns.iter().map(cell)));
+        }
+        table
+    }
+}
+
+/// A command line that a shell would read as these arguments; of the program only its name.
+fn command(mut arguments: impl Iterator<Item = String>) -> String {
+    let program = arguments.next().unwrap_or_default();
+    let program =
+        PathBuf::from(program).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let quoted = arguments.map(|argument| {
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:=,+@%".contains(letter);
+        if !argument.is_empty() && argument.chars().all(plain) {
+            argument
+        } else {
+            format!("'{}'", argument.replace('\'', r"'\''"))
+        }
+    });
+    std::iter::once(program).chain(quoted).collect::<Vec<_>>().join(" ")
+}
+
 fn write_to(mut sink: impl Write, text: &str) -> Result<()> {
     match sink.write_all(text.as_bytes()).and_then(|()| sink.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("could not print the results"),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_run_again_as_it_is_shown() {
+        let arguments = ["some/where/bench", "peers", "--graph", "my graph.txt", "it's", ""].map(str::to_owned);
+        assert_eq!(command(arguments.into_iter()), r"bench peers --graph 'my graph.txt' 'it'\''s' ''");
     }
 }
