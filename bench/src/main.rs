@@ -38,6 +38,12 @@ mod build;
 
 mod query;
 
+mod contenders;
+
+mod peer_report;
+
+mod peers;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -63,9 +69,14 @@ enum Suite {
     Build(build::Options),
     /// Answers from an index: time, and error against the exact answer.
     Query(query::Options),
+    /// The same questions to Walkprint and to igraph, scipy, scikit-network and networkx (needs python3).
+    Peers(peers::Options),
     /// One build, for `build`: in a process of its own, because peak memory is known by process only.
     #[command(hide = true)]
     BuildOnce(build::OnceOptions),
+    /// Answers questions from stdin, for `peers`.
+    #[command(hide = true)]
+    AnswerWorker(answer_worker::Options),
 }
 
 fn main() -> ExitCode {
@@ -74,6 +85,8 @@ fn main() -> ExitCode {
         Suite::Variance(options) => variance::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Build(options) => build::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Query(options) => query::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Peers(options) => peers::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::AnswerWorker(options) => answer_worker::run(&options).map(|()| true),
         Suite::BuildOnce(options) => build::run_once(&options).map(|()| true),
     };
     match outcome {
