@@ -103,7 +103,7 @@ impl Figure {
             return format!("± {}", number(error));
         }
         let (low, high) = range(&self.trials);
-        if self.trials.is_empty() { String::new() } else { format!("{} .. {}", number(low), number(high)) }
+        if self.trials.len() < 2 { String::new() } else { format!("{} .. {}", number(low), number(high)) }
     }
 
     /// A row of the table: case, name, unit, value, range or error, warning, target.

@@ -37,6 +37,9 @@ pub(crate) struct GraphOptions {
     /// Walk every edge of a file in both directions
     #[arg(long)]
     undirected: bool,
+    /// Every edge weighs 1: weights of a file are ignored, and an edge that it lists twice counts once
+    #[arg(long)]
+    unweighted: bool,
     /// How to number the nodes: id, degree or breadth-first [default: breadth-first]
     #[arg(long)]
     order: Option<NodeOrder>,
@@ -159,6 +162,7 @@ impl fmt::Display for GraphFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let GraphFacts { spec, nodes, edges, weighted, dangling_nodes, order, checksum } = self;
         let weights = if *weighted { "weighted" } else { "unweighted" };
+        let spec = Path::new(spec).file_name().map_or(spec.into(), |name| name.to_string_lossy());
         write!(f, "{spec}, {nodes} nodes ({dangling_nodes} dangling), {edges} edges, {weights}, order {order}")?;
         write!(f, ", checksum {checksum}")
     }
@@ -219,9 +223,9 @@ impl GraphOptions {
 
     fn opened(&self) -> Result<Store> {
         let Spec::Store(path) = &self.graph else { bail!("{} is no store", self.graph) };
-        if self.undirected || self.order.is_some() {
+        if self.undirected || self.unweighted || self.order.is_some() {
             bail!(
-                "{}: --undirected and --order say how to load a graph, but a store is loaded already",
+                "{}: --undirected, --unweighted and --order say how to load a graph, but a store is loaded already",
                 path.display()
             );
         }
@@ -230,15 +234,18 @@ impl GraphOptions {
 
     fn edges(&self) -> Result<EdgeList> {
         match &self.graph {
-            Spec::Rmat { .. } | Spec::RmatNodes { .. } if self.undirected => {
-                bail!("--undirected says how to read a file; rmat graphs are directed")
+            Spec::Rmat { .. } | Spec::RmatNodes { .. } if self.undirected || self.unweighted => {
+                bail!(
+                    "--undirected and --unweighted say how to read a file; rmat graphs are directed, and say themselves"
+                )
             }
             &Spec::Rmat { scale, edges_per_node, weighted } => rmat(self.key, scale, edges_per_node, weighted),
             &Spec::RmatNodes { nodes, edges, weighted } => rmat_nodes(self.key, nodes, edges, weighted),
             Spec::Store(path) | Spec::File(path) => {
                 let options = LoadOptions { undirected: self.undirected, ..LoadOptions::default() };
                 let loaded = walkprint_loaders::load(slice::from_ref(path), &options, &|_| ControlFlow::Continue(()));
-                Ok(loaded.context("could not load the graph")?.edges)
+                let edges = loaded.context("could not load the graph")?.edges;
+                Ok(if self.unweighted { without_weights(edges) } else { edges })
             }
         }
     }
@@ -267,6 +274,19 @@ impl GraphOptions {
             checksum: format!("{:032x}", hasher.digest128()),
         })
     }
+}
+
+/// The same edges, each once and of weight 1; those of weight zero are none.
+fn without_weights(mut edges: EdgeList) -> EdgeList {
+    let weights = edges.weights.take();
+    let is_edge = |place: usize| weights.as_ref().is_none_or(|weights| weights[place] != 0.0);
+    let pairs = edges.sources.iter().zip(&edges.targets).enumerate();
+    let mut pairs: Vec<(u32, u32)> =
+        pairs.filter(|(place, _)| is_edge(*place)).map(|(_, (&source, &target))| (source, target)).collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    (edges.sources, edges.targets) = pairs.into_iter().unzip();
+    edges
 }
 
 /// All nodes of a graph.
@@ -323,6 +343,18 @@ pub(crate) mod tests {
             let message = text.parse::<Spec>().unwrap_err();
             assert!(message.contains("rmat-nodes:NODES:EDGES"), "{text}: {message}");
         }
+    }
+
+    #[test]
+    fn without_weights_every_edge_counts_once() {
+        let edges = EdgeList {
+            ids: walkprint_engine::ids::ExternalIds::Integers(vec![1, 2, 3]),
+            sources: vec![1, 0, 1, 2],
+            targets: vec![0, 1, 0, 0],
+            weights: Some(vec![2.0, 1.0, 3.0, 0.0]),
+        };
+        let plain = without_weights(edges);
+        assert_eq!((plain.sources, plain.targets, plain.weights), (vec![0, 1], vec![1, 0], None));
     }
 
     #[test]

@@ -21,7 +21,8 @@ pub(crate) fn page(report: &Report) -> String {
     _ = writeln!(html, "<h1>{title}</h1>\n<p class=\"lead\">{}</p>", escaped(&report.graph.to_string()));
     _ = writeln!(html, "<p class=\"lead\">{}</p>", escaped(&report.machine.to_string()));
     targets(&mut html, report);
-    for sheet in &report.sheets {
+    for sheet in report.sheets.iter().filter(|sheet| !sheet.folded) {
+        _ = writeln!(html, "<h2>{}</h2>", escaped(&sheet.title));
         self::sheet(&mut html, report, sheet);
     }
     for plot in &report.plots {
@@ -30,6 +31,11 @@ pub(crate) fn page(report: &Report) -> String {
     }
     checks(&mut html, report);
     again(&mut html, report);
+    for sheet in report.sheets.iter().filter(|sheet| sheet.folded) {
+        _ = writeln!(html, "<details><summary>{}</summary>", escaped(&sheet.title));
+        self::sheet(&mut html, report, sheet);
+        html.push_str("</details>\n");
+    }
     everything(&mut html, report);
     html + "</body>\n</html>\n"
 }
@@ -57,7 +63,7 @@ fn targets(html: &mut String, report: &Report) {
 }
 
 fn sheet(html: &mut String, report: &Report, sheet: &Sheet) {
-    _ = writeln!(html, "<h2>{}</h2>\n<p class=\"caption\">{}</p>", escaped(&sheet.title), escaped(&sheet.caption));
+    _ = writeln!(html, "<p class=\"caption\">{}</p>", escaped(&sheet.caption));
     html.push_str("<div class=\"scroll\"><table>\n<tr><th></th>");
     for (name, unit) in &sheet.columns {
         _ = write!(html, "<th>{}<small>{}</small></th>", escaped(name), escaped(unit));
@@ -146,7 +152,13 @@ mod tests {
         report.figure(Figure::single("slow", time.0, time.1, 77.0));
         let row = |case: &str, ours| SheetRow { case: case.to_owned(), name: format!("row {case}"), ours };
         let rows = vec![row("fast <one>", true), row("slow", false), row("absent", false)];
-        report.sheets.push(Sheet { title: "Times".to_owned(), caption: String::new(), rows, columns: vec![time] });
+        report.sheets.push(Sheet {
+            title: "Times".to_owned(),
+            caption: String::new(),
+            rows,
+            columns: vec![time],
+            folded: false,
+        });
         let bars = vec![Bar { name: "slow".to_owned(), colour: 1, value: 77.0, label: "77 ms".to_owned() }];
         let picture = Picture::Bars { unit: "ms", bars };
         report.plots.push(Plot { title: "Bars".to_owned(), caption: "Longer is slower.".to_owned(), picture });

@@ -47,6 +47,7 @@ pub(crate) fn describe(
     landmark: Option<Landmark>,
     top: u32,
 ) {
+    let mut points = Vec::new();
     for table in [Table::Exact, Table::Approximate] {
         let of_table: Vec<&Course> = courses.iter().filter(|course| course.contender.table == table).collect();
         let Some(ours) = of_table.first().copied() else { continue };
@@ -55,8 +56,16 @@ pub(crate) fn describe(
         }
         check(report, table, &of_table);
         report.sheets.push(sheet(table, &of_table, index, top));
+        points = points.into_iter().chain(of_table.iter().filter(|course| !course.contender.main).map(row)).collect();
         let timed: Vec<&Course> = of_table.into_iter().filter(|course| !course.rounds.is_empty()).collect();
         plots(report, table, &timed);
+    }
+    if !points.is_empty() {
+        let caption =
+            "The same methods, told to go less or more far (the number behind \"at\"; igraph cannot be told).";
+        let columns = vec![TIME, MEAN_ERROR, PRECISION, NDCG, GOODNESS];
+        let title = "Points of the curves".to_owned();
+        report.sheets.push(Sheet { title, caption: caption.to_owned(), rows: points, columns, folded: true });
     }
     let case = "walkprint's index";
     report.figure(Figure::single(case, "size", "MB", index.bytes as f64 / 1e6));
@@ -83,9 +92,9 @@ fn figures(report: &mut Report, course: &Course, ours: &Course, landmark: Option
         report.figure(Figure::trials(&case, TIME.0, TIME.1, times.clone()));
         let slowest = course.rounds.iter().map(|round| quantile(round, 1.0)).collect();
         report.figure(Figure::trials(&case, SLOWEST.0, SLOWEST.1, slowest));
-        if !ours.rounds.is_empty() && !std::ptr::eq(course, ours) {
+        if main && !ours.rounds.is_empty() && !std::ptr::eq(course, ours) {
             let ratio = Figure::trials(&case, TIMES.0, TIMES.1, ratios(&times, &round_medians(ours)));
-            let wanted = landmark.filter(|_| system == System::Igraph && main).map(|landmark| {
+            let wanted = landmark.filter(|_| system == System::Igraph).map(|landmark| {
                 let (exact, approximate) = targets(landmark);
                 Target::AtLeast(if table == Table::Exact { exact } else { approximate })
             });
@@ -136,28 +145,30 @@ fn check(report: &mut Report, table: Table, courses: &[&Course]) {
     report.check(what, wrong.is_empty(), evidence);
 }
 
+fn row(course: &&Course) -> SheetRow {
+    let case = course.contender.case();
+    SheetRow { name: case.clone(), case, ours: course.contender.system == System::Walkprint }
+}
+
 fn sheet(table: Table, courses: &[&Course], index: &IndexFacts, top: u32) -> Sheet {
     let main = courses.iter().filter(|course| course.contender.main);
-    let rows = main.map(|course| {
-        let (case, name) = (course.contender.case(), course.contender.method.to_owned());
-        SheetRow { case, name, ours: course.contender.system == System::Walkprint }
-    });
+    let rows = main.map(|course| SheetRow { name: course.contender.method.to_owned(), ..row(course) });
     let (title, caption, columns) = match table {
         Table::Exact => (
             "One exact question",
-            "Everybody keeps an L1 error of 1e-8. Medians of questions; small: the range of rounds.".to_owned(),
+            "Everybody keeps an L1 error of 10⁻⁸. Medians of questions; small: the range of rounds; ~: rounds differ by more than 30 %.".to_owned(),
             vec![TIME, SLOWEST, TIMES, LARGEST_ERROR, MEMORY],
         ),
         Table::Approximate => (
             "One approximate question",
             format!(
-                "Walkprint's combine reads an index of {} MB. Peers that can be told stop at an L1 error of 1e-2. K = {top}.",
+                "Walkprint's combine reads an index of {} MB. Peers that can be told stop at an L1 error of 0.01. K = {top}.",
                 number(index.bytes as f64 / 1e6)
             ),
             vec![TIME, TIMES, MEAN_ERROR, PRECISION, NDCG, GOODNESS, MEMORY],
         ),
     };
-    Sheet { title: title.to_owned(), caption, rows: rows.collect(), columns }
+    Sheet { title: title.to_owned(), caption, rows: rows.collect(), columns, folded: false }
 }
 
 fn time(course: &Course) -> f64 {

@@ -24,11 +24,12 @@ use walkprint_engine::store::Store;
 use crate::build::PlanOptions;
 use crate::contenders::{Contender, System, Table, contenders};
 use crate::exact;
+use crate::figure::mean_and_error;
 use crate::graphs::{GraphOptions, Landmark, nodes, random_sources};
 use crate::machine::cores;
 use crate::metrics::{Judge, Quality, best, distance};
 use crate::peer_report;
-use crate::protocol::{AskedSeeds, Process, Request, Setting, read_scores};
+use crate::protocol::{AskedSeeds, Process, Request, read_scores};
 use crate::report::{Output, Report};
 use crate::venv;
 
@@ -48,6 +49,9 @@ pub(crate) struct Options {
     /// Rounds in which the points of curves are measured as well (0: no curves)
     #[arg(long, default_value_t = 2)]
     curve_runs: u32,
+    /// How many questions for a point of a curve
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    curve_questions: u32,
     /// How many questions
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     questions: u32,
@@ -104,6 +108,9 @@ pub(crate) struct Course {
 impl Course {
     /// Whether its answers are as good as they must be.
     pub(crate) fn is_right(&self) -> bool {
+        if self.contender.is_estimate() {
+            return mean_and_error(&self.distances).0 <= self.contender.bound;
+        }
         self.distances.iter().all(|distance| *distance <= self.contender.bound)
     }
 }
@@ -122,7 +129,9 @@ struct Field {
     questions: Vec<AskedSeeds>,
     /// The number that a node has in the peers' graph.
     places: Vec<u32>,
+    /// How many questions slow systems are asked, and any for a point of a curve.
     slow_questions: usize,
+    curve_questions: usize,
     directory: tempfile::TempDir,
 }
 
@@ -152,6 +161,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         questions,
         places,
         slow_questions: options.slow_questions as usize,
+        curve_questions: options.curve_questions as usize,
         directory,
     };
     field.start(store.path(), &systems, options, &python)?;
@@ -182,6 +192,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         "restart_prob": options.plan.plan(0).restart_prob,
         "approximate_restart_prob": options.approximate_restart_prob, "runs": options.runs,
         "questions": options.questions, "slow_questions": options.slow_questions,
+        "curve_runs": options.curve_runs, "curve_questions": options.curve_questions,
         "seeds_per_question": options.seeds_per_question, "top": options.top, "key": options.graph.key,
         "index_plan": options.index_plan(), "index_digest": index.digest,
         "peer_order": if options.peer_order == PeerOrder::Given { "given" } else { "ours" },
@@ -291,23 +302,28 @@ impl Field {
         Ok(())
     }
 
-    /// Asks one contender all its questions. Returns the times in seconds and the peak of memory.
+    /// How many questions a contender is asked.
+    fn count(&self, contender: &Contender) -> usize {
+        let all = if contender.main { self.questions.len() } else { self.curve_questions };
+        all.min(if contender.system.is_slow() { self.slow_questions } else { all })
+    }
+
+    /// Asks one contender its questions. Returns the times in seconds and the peak of memory.
     fn ask(
         &mut self,
-        (system, table): (System, Table),
-        setting: &Setting,
+        contender: &Contender,
         restart_prob: f64,
         scores: Option<&Path>,
     ) -> Result<(Vec<f64>, Option<u64>)> {
+        let Contender { system, table, .. } = *contender;
         let ours = system == System::Walkprint;
-        let count = if system.is_slow() { self.slow_questions } else { self.questions.len() };
         let number = |node: u32| if ours { node } else { self.places[node as usize] };
         let translated =
             |seeds: &AskedSeeds| seeds.iter().map(|&(node, weight)| (number(node), weight)).collect::<AskedSeeds>();
         let request = Request {
             restart_prob,
-            setting: setting.clone(),
-            questions: self.questions.iter().take(count).map(translated).collect(),
+            setting: contender.setting.clone(),
+            questions: self.questions.iter().take(self.count(contender)).map(translated).collect(),
             scores: scores.map(|scores| scores.to_string_lossy().into_owned()),
         };
         let process = self.processes.get_mut(&(system, if ours { table } else { Table::Exact }));
@@ -315,13 +331,13 @@ impl Field {
     }
 
     /// All scores of one contender's answers, by this program's numbers.
-    fn scores(&mut self, who: (System, Table), setting: &Setting, restart_prob: f64) -> Result<Vec<Vec<f64>>> {
+    fn scores(&mut self, contender: &Contender, restart_prob: f64) -> Result<Vec<Vec<f64>>> {
         let directory = tempfile::tempdir().context("could not make a temporary directory")?;
-        let (seconds, _) = self.ask(who, setting, restart_prob, Some(directory.path()))?;
+        let (seconds, _) = self.ask(contender, restart_prob, Some(directory.path()))?;
         let mut all = Vec::with_capacity(seconds.len());
         for question in 0..seconds.len() {
             let scores = read_scores(directory.path(), question, self.places.len())?;
-            all.push(match who.0 {
+            all.push(match contender.system {
                 System::Walkprint => scores,
                 _ => self.places.iter().map(|&place| scores[place as usize]).collect(),
             });
@@ -331,14 +347,14 @@ impl Field {
 
     /// The largest distance of Walkprint's most exact answers from the truth.
     fn check_exact(&mut self, table: Table, restart_prob: f64, judges: &[Judge]) -> Result<f64> {
-        let setting = Setting { method: "exact".to_owned(), tolerance: 1e-13, lanes: 1, threshold: None, top: 1 };
-        let all = self.scores((System::Walkprint, table), &setting, restart_prob)?;
+        let contender = Contender::most_exact(table);
+        let all = self.scores(&contender, restart_prob)?;
         Ok(all.iter().zip(judges).map(|(scores, judge)| distance(scores, judge.scores())).fold(0.0, f64::max))
     }
 
     /// Asks a contender for all scores and judges them.
     fn try_out(&mut self, contender: Contender, restart_prob: f64, judges: &[Judge]) -> Result<Course> {
-        let all = self.scores((contender.system, contender.table), &contender.setting, restart_prob)?;
+        let all = self.scores(&contender, restart_prob)?;
         let top = contender.setting.top;
         let (mut distances, mut qualities) = (Vec::new(), Vec::new());
         for (scores, judge) in all.iter().zip(judges) {
@@ -349,9 +365,7 @@ impl Field {
     }
 
     fn time(&mut self, course: &mut Course, restart_prob: f64) -> Result<()> {
-        let contender = &course.contender;
-        let (seconds, peak_kib) =
-            self.ask((contender.system, contender.table), &contender.setting, restart_prob, None)?;
+        let (seconds, peak_kib) = self.ask(&course.contender, restart_prob, None)?;
         course.rounds.push(seconds.iter().map(|seconds| seconds * 1e3).collect());
         course.peak_kib = course.peak_kib.max(peak_kib);
         Ok(())

@@ -20,6 +20,10 @@ const BARS: [f64; 2] = [250.0, 690.0];
 /// About the width of a letter and the height of a line of labels.
 const LETTER: f64 = 6.8;
 const LINE: f64 = 16.0;
+/// A label that stands further than this from the end of its curve is joined to it by a line.
+const MOVED: f64 = 9.0;
+/// Labels that begin closer than this, one above the other, begin at the same place.
+const COLUMN: f64 = 60.0;
 /// A bar that is longer than this many times the next is cut: the others could not be told apart otherwise.
 const LONGEST_BAR: f64 = 2.5;
 
@@ -107,7 +111,9 @@ impl Scale {
             (low, high) = (1.0, 10.0);
         }
         if axis.logarithmic {
-            (low, high) = (low.log10() - 0.08, high.log10() + 0.08);
+            (low, high) = (low.log10(), high.log10());
+            let room = 0.05 * (high - low).max(1.0);
+            (low, high) = (low - room, high + room);
             // At least a decade, so that there is a number to read.
             let missing = (1.0 - (high - low)).max(0.0) / 2.0;
             (low, high) = (low - missing, high + missing);
@@ -171,9 +177,10 @@ pub(crate) fn tick_text(value: f64) -> String {
     if digits == "1" { format!("10{exponent}") } else { format!("{digits}·10{exponent}") }
 }
 
-/// A label that looks for room: where it should stand, and its width.
+/// A label that looks for room: the end of its curve, where it stands, and its width.
 struct Label<'c> {
     curve: &'c Curve,
+    end: [f64; 2],
     x: f64,
     y: f64,
     width: f64,
@@ -235,12 +242,23 @@ fn curves_svg(title: &str, x_axis: &Axis, y_axis: &Axis, curves: &[Curve]) -> St
         }
         let end = places.iter().copied().max_by(|a, b| a[0].total_cmp(&b[0]));
         if let Some([x, y]) = end {
-            labels.push(Label { curve, x: x + 10.0, y: y + 4.0, width: LETTER * curve.name.chars().count() as f64 });
+            labels.push(Label {
+                curve,
+                end: [x, y],
+                x: x + 10.0,
+                y: y + 4.0,
+                width: LETTER * curve.name.chars().count() as f64,
+            });
         }
     }
     spread_out(&mut labels);
     for label in labels {
         let (colour, name) = (label.curve.colour % COLOURS, escaped(&label.curve.name));
+        let [x, y] = label.end;
+        if MOVED < (label.y - 4.0 - y).abs() {
+            let (left, middle) = (label.x - 3.0, label.y - 4.0);
+            _ = write!(svg, r#"<line class="leader" x1="{x:.1}" y1="{y:.1}" x2="{left:.1}" y2="{middle:.1}"/>"#);
+        }
         _ = write!(svg, r#"<text class="label s{colour}" x="{:.1}" y="{:.1}">{name}</text>"#, label.x, label.y);
     }
     svg + "</svg>"
@@ -251,6 +269,15 @@ fn spread_out(labels: &mut [Label<'_>]) {
     for label in labels.iter_mut() {
         label.x = label.x.min(WIDTH - label.width - 4.0);
     }
+    // Ends that lie close make a column, or lines would cross names.
+    let mut by_place: Vec<usize> = (0..labels.len()).collect();
+    by_place.sort_by(|&a, &b| labels[b].x.total_cmp(&labels[a].x));
+    for pair in by_place.windows(2) {
+        let (right, left) = (&labels[pair[0]], &labels[pair[1]]);
+        if right.x - left.x < COLUMN && (right.y - left.y).abs() < 2.0 * LINE {
+            labels[pair[1]].x = right.x.min(WIDTH - left.width - 4.0);
+        }
+    }
     labels.sort_by(|a, b| a.y.total_cmp(&b.y));
     let meets =
         |a: &Label<'_>, b: &Label<'_>| a.x < b.x + b.width && b.x < a.x + a.width && (a.y - b.y).abs() < LINE - 0.01;
@@ -259,11 +286,12 @@ fn spread_out(labels: &mut [Label<'_>]) {
             labels[place].y = labels[other].y + LINE;
         }
     }
-    let lowest = labels.iter().map(|label| label.y).fold(0.0, f64::max);
-    let over = (lowest - FRAME[3] - 4.0).max(0.0);
+    // A column that runs out of the picture moves up as a whole.
+    let Some(lowest) = labels.iter().max_by(|a, b| a.y.total_cmp(&b.y)) else { return };
+    let (start, end, over) = (lowest.x, lowest.x + lowest.width, lowest.y - FRAME[3] - 4.0);
     if 0.0 < over {
-        // The column that runs out of the picture moves up as a whole.
-        labels.iter_mut().filter(|label| FRAME[3] - over - 6.0 * LINE < label.y).for_each(|label| label.y -= over);
+        let column = labels.iter_mut().filter(|label| label.x < end && start < label.x + label.width);
+        column.filter(|label| FRAME[3] - over - 6.0 * LINE < label.y).for_each(|label| label.y -= over);
     }
 }
 
@@ -365,7 +393,7 @@ mod tests {
     #[test]
     fn labels_never_lie_on_one_another() {
         let curve = Curve { name: "name".to_owned(), colour: 0, points: Vec::new() };
-        let label = |y| Label { curve: &curve, x: 700.0, y, width: 30.0 };
+        let label = |y| Label { curve: &curve, end: [690.0, y], x: 700.0, y, width: 30.0 };
         let mut labels = [100.0, 102.0, 101.0, 380.0, 381.0, 382.0].map(label);
         spread_out(&mut labels);
         assert!(labels.is_sorted_by(|a, b| a.y + LINE - 0.1 <= b.y));

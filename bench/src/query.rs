@@ -1,7 +1,8 @@
 //! Suite `query`: questions of one seed each, answered from an index and exactly.
 //!
-//! The error of an answer is its L1 distance from the exact one over all nodes. The exact method itself is checked
-//! against power iteration, with which it shares no code.
+//! The error of an answer is its L1 distance from the exact one over all nodes; what its first results are worth is
+//! judged by their exact scores. The exact method itself is checked against power iteration, with which it shares no code.
+//! The same methods told to go less or more far make curves of error against time.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,22 +15,34 @@ use walkprint_engine::graph::Graph;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::index::Index;
 use walkprint_engine::labels::Labels;
-use walkprint_engine::query::{Answer, Answerer, Dangling, Method, Question, Seeds};
+use walkprint_engine::query::{Answerer, Dangling, Method, PushBound, Question, Seeds};
 use walkprint_engine::store::Store;
 
 use crate::build::PlanOptions;
 use crate::exact::{self, LANES};
-use crate::figure::{Figure, Target, mean_and_error, median, quantile, ratios};
+use crate::figure::{Figure, Target, mean_and_error, median, number, quantile, ratios};
 use crate::graphs::{GraphFacts, GraphOptions, random_sources};
 use crate::machine::cores;
-use crate::report::{Output, Report};
+use crate::metrics::{Judge, Quality, distance};
+use crate::plot::{Axis, Curve, Picture, Plot, Point};
+use crate::report::{Output, Report, Sheet, SheetRow};
 
 /// How far the exact method may be from power iteration, in L1: both stop at a residual far below.
 const EXACT_TOLERANCE: f64 = 1e-9;
-/// The methods that are held against the exact one.
-const ESTIMATES: [Method; 2] = [Method::Lookup, Method::Combine];
 /// Residual of exact answers.
 const RESIDUAL: f64 = 1e-12;
+/// Thresholds of `combine`, and residuals of `exact`, that make its curve.
+const THRESHOLDS: [f64; 4] = [1e-3, 1e-4, 3e-5, 1e-5];
+const RESIDUALS: [f64; 5] = [1e-1, 1e-2, 1e-4, 1e-6, 1e-9];
+/// Quantities of the tables.
+const TIME: (&str, &str) = ("time, median of questions", "ms");
+const SLOWEST: (&str, &str) = ("time, slowest question", "ms");
+const MEAN_ERROR: (&str, &str) = ("L1 from exact, mean", "");
+const LARGEST_ERROR: (&str, &str) = ("L1 from exact, largest", "");
+const PRECISION: (&str, &str) = ("precision@K", "");
+const NDCG: (&str, &str) = ("NDCG@K", "");
+const GOODNESS: (&str, &str) = ("RAG@K", "");
+const ACCOUNTED: (&str, &str) = ("mass accounted, least", "");
 
 /// What to measure.
 #[derive(Debug, Args)]
@@ -39,10 +52,16 @@ pub(crate) struct Options {
     /// Rounds; each asks every question by every method
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// How many questions, each of one random seed that is not dangling
+    /// How many questions, each of random seeds that are not dangling
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     questions: u32,
-    /// How many results are compared for precision
+    /// How many random seeds, all of one weight, a question has
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    seeds_per_question: u32,
+    /// Rounds in which the points of curves are measured as well (0: no curves)
+    #[arg(long, default_value_t = 2)]
+    curve_runs: u32,
+    /// How many results are judged
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
     /// Which index of a store; for other graphs an index is built [default: default]
@@ -64,8 +83,17 @@ struct Asked {
     _directory: tempfile::TempDir,
 }
 
-/// Times of one method: for each round, one entry a question, in milliseconds.
-type Rounds = Vec<Vec<f64>>;
+/// A method at one setting.
+struct Way {
+    method: Method,
+    /// Threshold or residual, on a curve's points.
+    setting: Option<f64>,
+    /// For each round, one entry a question, in milliseconds.
+    rounds: Vec<Vec<f64>>,
+    distances: Vec<f64>,
+    qualities: Vec<Quality>,
+    accounted: Vec<f64>,
+}
 
 /// Runs the suite.
 ///
@@ -75,38 +103,171 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     let asked = prepare(options)?;
     let mut report = Report::new("query", asked.facts.clone());
     let restart_prob = asked.index.plan().restart_prob;
-    let sources = random_sources(&asked.graph, options.questions as usize, options.graph.key)?;
+    let each = options.seeds_per_question as usize;
+    let sources = random_sources(&asked.graph, each * options.questions as usize, options.graph.key)?;
+    let seeds = |group: &[NodeId]| {
+        Seeds::from_weights(asked.graph.nodes(), group.iter().map(|&source| (source, 1.0)).collect())
+    };
+    let questions = sources.chunks(each).map(seeds).collect::<Result<Vec<Seeds>, _>>()?;
     let mut answerer = Answerer::new(&asked.graph, &asked.labels, Some(&asked.index), restart_prob)?;
-    let methods = [ESTIMATES[0], ESTIMATES[1], Method::Exact];
-    let mut times: [Rounds; 3] = Default::default();
-    for _ in 0..options.runs {
-        times.iter_mut().for_each(|rounds| rounds.push(Vec::new()));
-        for &source in &sources {
-            for (method, rounds) in methods.iter().zip(&mut times) {
-                let question = question(*method, source, options.top as usize);
+    let mut ways = ways(options.curve_runs != 0);
+    for run in 0..options.runs {
+        for way in ways.iter_mut().filter(|way| way.setting.is_none() || run < options.curve_runs) {
+            let mut round = Vec::with_capacity(questions.len());
+            for seeds in &questions {
+                let question = way.question(seeds, options.top as usize);
                 let began = Instant::now();
                 std::hint::black_box(answerer.answer(&question)?);
-                let millis = began.elapsed().as_secs_f64() * 1e3;
-                rounds.last_mut().context("a round has begun")?.push(millis);
+                round.push(began.elapsed().as_secs_f64() * 1e3);
             }
+            way.rounds.push(round);
         }
     }
     report.parameters(json!({
-        "plan": asked.index.plan(), "index": asked.index.entry().fingerprint_digest, "runs": options.runs,
-        "questions": sources.len(), "top": options.top, "exact_residual": RESIDUAL,
+        "plan": asked.index.plan(), "index_digest": asked.index.entry().fingerprint_digest, "runs": options.runs,
+        "curve_runs": options.curve_runs, "questions": questions.len(), "seeds_per_question": each, "top": options.top,
+        "key": options.graph.key, "exact_residual": RESIDUAL,
     }));
-    let accuracies = accuracies(&mut answerer, &sources, options.top as usize)?;
-    for (place, (method, rounds)) in methods.iter().zip(&times).enumerate() {
-        describe_times(&mut report, *method, rounds);
-        if let Some(accuracy) = accuracies.get(place) {
-            describe_accuracy(&mut report, *method, accuracy);
+    for seeds in &questions {
+        let exact = Question { residual: RESIDUAL, ..question(Method::Exact, seeds.clone(), 1) };
+        let judge = Judge::new(answerer.scores(&exact)?.scores, options.top as usize);
+        for way in &mut ways {
+            way.judge(&mut answerer, &judge, seeds, options.top as usize)?;
         }
     }
-    let round_medians = |rounds: &Rounds| rounds.iter().map(|round| median(round)).collect::<Vec<f64>>();
-    let gain = ratios(&round_medians(&times[2]), &round_medians(&times[1]));
-    report.figure(Figure::trials("ratios, round by round", "exact / combine", "by median time", gain));
-    check_exact(&mut report, &asked.graph, &mut answerer, restart_prob, &sources)?;
+    ways.iter().for_each(|way| way.describe(&mut report));
+    tables_and_plots(&mut report, &ways, options.top);
+    let round_medians = |way: &Way| way.rounds.iter().map(|round| median(round)).collect::<Vec<f64>>();
+    let of = |method| ways.iter().find(|way| way.method == method && way.setting.is_none());
+    if let (Some(exact), Some(combine)) = (of(Method::Exact), of(Method::Combine)) {
+        let gain = ratios(&round_medians(exact), &round_medians(combine));
+        report.figure(Figure::trials("ratios, round by round", "exact / combine", "by median time", gain));
+    }
+    check_exact(&mut report, &asked.graph, &mut answerer, restart_prob, &questions)?;
     Ok(report)
+}
+
+/// Every method as it is by default, `exact` to the residual of the truth, and perhaps the points of curves.
+fn ways(curves: bool) -> Vec<Way> {
+    let way = |method, setting| Way {
+        method,
+        setting,
+        rounds: Vec::new(),
+        distances: Vec::new(),
+        qualities: Vec::new(),
+        accounted: Vec::new(),
+    };
+    let mut ways: Vec<Way> = [Method::Lookup, Method::Combine, Method::Exact].map(|method| way(method, None)).into();
+    if curves {
+        ways.extend(THRESHOLDS.map(|threshold| way(Method::Combine, Some(threshold))));
+        ways.extend(RESIDUALS.map(|residual| way(Method::Exact, Some(residual))));
+    }
+    ways
+}
+
+impl Way {
+    fn case(&self) -> String {
+        match (self.setting, self.method) {
+            (None, method) => method.to_string(),
+            (Some(setting), Method::Exact) => format!("exact, residual {setting:.0e}"),
+            (Some(setting), method) => format!("{method}, threshold {setting:.0e}"),
+        }
+    }
+
+    fn question(&self, seeds: &Seeds, top: usize) -> Question {
+        let question = question(self.method, seeds.clone(), top);
+        match (self.setting, self.method) {
+            (None, _) => question,
+            (Some(residual), Method::Exact) => Question { residual, ..question },
+            (Some(threshold), _) => Question { push: PushBound { threshold, ..question.push }, ..question },
+        }
+    }
+
+    fn judge(&mut self, answerer: &mut Answerer<'_>, judge: &Judge, seeds: &Seeds, top: usize) -> Result<()> {
+        let question = self.question(seeds, top);
+        let all = answerer.scores(&question)?;
+        self.distances.push(distance(&all.scores, judge.scores()));
+        self.accounted.push(all.mass_accounted);
+        let results: Vec<NodeId> = answerer.answer(&question)?.results.iter().map(|ranked| ranked.node).collect();
+        self.qualities.push(judge.quality(&results));
+        Ok(())
+    }
+
+    fn mean(&self, part: fn(&Quality) -> f64) -> (f64, f64) {
+        mean_and_error(&self.qualities.iter().map(part).collect::<Vec<f64>>())
+    }
+
+    fn describe(&self, report: &mut Report) {
+        let case = self.case();
+        let target = self.method == Method::Combine && self.setting.is_none();
+        let with = |figure: Figure, bound| if target { figure.with_target(Target::AtMost(bound)) } else { figure };
+        let of = |share| self.rounds.iter().map(|round| quantile(round, share)).collect::<Vec<f64>>();
+        report.figure(with(Figure::trials(&case, TIME.0, TIME.1, of(0.5)), 4.0));
+        report.figure(Figure::trials(&case, SLOWEST.0, SLOWEST.1, of(1.0)));
+        let (mean, error) = mean_and_error(&self.distances);
+        report.figure(with(Figure::single(&case, MEAN_ERROR.0, MEAN_ERROR.1, mean).with_std_error(error), 0.04));
+        let largest = quantile(&self.distances, 1.0);
+        report.figure(Figure::single(&case, LARGEST_ERROR.0, LARGEST_ERROR.1, largest));
+        let parts: [((&'static str, &'static str), fn(&Quality) -> f64); 3] = [
+            (PRECISION, |quality| quality.precision),
+            (NDCG, |quality| quality.ndcg),
+            (GOODNESS, |quality| quality.goodness),
+        ];
+        for ((name, unit), part) in parts {
+            let (mean, error) = self.mean(part);
+            report.figure(Figure::single(&case, name, unit, mean).with_std_error(error));
+        }
+        let least = quantile(&self.accounted, 0.0);
+        report.figure(Figure::single(&case, ACCOUNTED.0, ACCOUNTED.1, least));
+    }
+}
+
+fn tables_and_plots(report: &mut Report, ways: &[Way], top: u32) {
+    let row = |way: &Way| SheetRow { case: way.case(), name: way.case(), ours: false };
+    let columns = vec![TIME, SLOWEST, MEAN_ERROR, LARGEST_ERROR, PRECISION, NDCG, GOODNESS, ACCOUNTED];
+    let caption = format!("K = {top}. Small: the range of rounds, or one standard error.");
+    for (title, folded) in [("Methods", false), ("Points of the curves", true)] {
+        let rows: Vec<SheetRow> = ways.iter().filter(|way| way.setting.is_some() == folded).map(row).collect();
+        if !rows.is_empty() {
+            let (title, caption, columns) = (title.to_owned(), caption.clone(), columns.clone());
+            report.sheets.push(Sheet { title, caption, rows, columns, folded });
+        }
+    }
+    let errors = curves(ways, |way| mean_and_error(&way.distances).0);
+    let precisions = curves(ways, |way| way.mean(|quality| quality.precision).0);
+    let x = || Axis { name: "time of one question, milliseconds", logarithmic: true };
+    for (title, caption, name, logarithmic, curves) in [
+        ("Error against time", "Down and to the left is better.", "L1 distance from the exact answer", true, errors),
+        (
+            "Precision against time",
+            "Up and to the left is better.",
+            "precision@K, mean of questions",
+            false,
+            precisions,
+        ),
+    ] {
+        let picture = Picture::Curves { x: x(), y: Axis { name, logarithmic }, curves };
+        report.plots.push(Plot { title: title.to_owned(), caption: caption.to_owned(), picture });
+    }
+}
+
+/// One curve a method. The exact method at the residual of the truth has no error to show.
+fn curves(ways: &[Way], height: impl Fn(&Way) -> f64) -> Vec<Curve> {
+    let colours = [(Method::Combine, 0), (Method::Exact, 1), (Method::Lookup, 2)];
+    let curve = |(method, colour): (Method, usize)| {
+        let of_method = ways.iter().filter(|way| way.method == method);
+        let of_method = of_method.filter(|way| way.method != Method::Exact || way.setting.is_some());
+        let mut points: Vec<Point> = of_method
+            .map(|way| {
+                let x = median(&way.rounds.iter().map(|round| median(round)).collect::<Vec<f64>>());
+                let y = height(way);
+                Point { x, y, tooltip: format!("{}: {} ms, {}", way.case(), number(x), number(y)) }
+            })
+            .collect();
+        points.sort_by(|a, b| a.x.total_cmp(&b.x));
+        Curve { name: method.to_string(), colour, points }
+    };
+    colours.map(curve).into_iter().filter(|curve| !curve.points.is_empty()).collect()
 }
 
 /// Opens the index of a store, or makes a store and an index.
@@ -128,51 +289,8 @@ fn prepare(options: &Options) -> Result<Asked> {
     Ok(Asked { graph, labels, index, facts, _directory: directory })
 }
 
-fn question(method: Method, source: NodeId, top: usize) -> Question {
-    let dangling = Dangling::Restart;
-    Question { method, top, dangling, residual: RESIDUAL, ..Question::new(Seeds::single(source)) }
-}
-
-fn describe_times(report: &mut Report, method: Method, rounds: &Rounds) {
-    let of = |share| rounds.iter().map(|round| quantile(round, share)).collect::<Vec<f64>>();
-    let middle = Figure::trials(method, "time, median of questions", "ms", of(0.5));
-    let target = method == Method::Combine;
-    report.figure(if target { middle.with_target(Target::AtMost(4.0)) } else { middle });
-    report.figure(Figure::trials(method, "time, slowest question", "ms", of(1.0)));
-}
-
-/// How good one method's answers are, question by question.
-#[derive(Default)]
-struct Accuracy {
-    distances: Vec<f64>,
-    precisions: Vec<f64>,
-    accounted: Vec<f64>,
-}
-
-fn accuracies(answerer: &mut Answerer<'_>, sources: &[NodeId], top: usize) -> Result<[Accuracy; 2]> {
-    let mut accuracies: [Accuracy; 2] = Default::default();
-    for &source in sources {
-        let exact = answerer.scores(&question(Method::Exact, source, top))?;
-        let truth = answerer.answer(&question(Method::Exact, source, top))?;
-        for (method, accuracy) in ESTIMATES.iter().zip(&mut accuracies) {
-            let estimate = answerer.scores(&question(*method, source, top))?;
-            accuracy.distances.push(distance(&estimate.scores, &exact.scores));
-            accuracy.accounted.push(estimate.mass_accounted);
-            let best = answerer.answer(&question(*method, source, top))?;
-            accuracy.precisions.push(precision(&best, &truth));
-        }
-    }
-    Ok(accuracies)
-}
-
-fn describe_accuracy(report: &mut Report, method: Method, accuracy: &Accuracy) {
-    let (mean, error) = mean_and_error(&accuracy.distances);
-    let figure = Figure::single(method, "L1 from exact, mean", "", mean).with_std_error(error);
-    report.figure(if method == Method::Combine { figure.with_target(Target::AtMost(0.04)) } else { figure });
-    report.figure(Figure::single(method, "L1 from exact, largest", "", quantile(&accuracy.distances, 1.0)));
-    let (mean, error) = mean_and_error(&accuracy.precisions);
-    report.figure(Figure::single(method, "precision of the top", "", mean).with_std_error(error));
-    report.figure(Figure::single(method, "mass accounted, least", "", quantile(&accuracy.accounted, 0.0)));
+fn question(method: Method, seeds: Seeds, top: usize) -> Question {
+    Question { method, top, residual: RESIDUAL, ..Question::new(seeds) }
 }
 
 /// The linear core of the exact method against power iteration.
@@ -181,29 +299,18 @@ fn check_exact(
     graph: &Graph,
     answerer: &mut Answerer<'_>,
     restart_prob: f64,
-    sources: &[NodeId],
+    questions: &[Seeds],
 ) -> Result<()> {
-    let sources = &sources[..sources.len().min(LANES)];
+    let questions = &questions[..questions.len().min(LANES)];
+    let sets: Vec<&[(NodeId, f64)]> = questions.iter().map(Seeds::weights).collect();
     let mut largest = 0.0f64;
-    for (&source, core) in sources.iter().zip(exact::cores(graph, restart_prob, sources)?) {
-        let question = Question { dangling: Dangling::Drop, ..question(Method::Exact, source, 1) };
+    for (seeds, core) in questions.iter().zip(exact::cores_of(graph, restart_prob, &sets)?) {
+        let question = Question { dangling: Dangling::Drop, ..question(Method::Exact, seeds.clone(), 1) };
         largest = largest.max(distance(&answerer.scores(&question)?.scores, &core));
     }
-    let evidence = format!("L1 at most {largest:.1e} over {} questions", sources.len());
+    let evidence = format!("L1 at most {largest:.1e} over {} questions", questions.len());
     report.check("exact answers agree with power iteration", largest <= EXACT_TOLERANCE, evidence);
     Ok(())
-}
-
-fn distance(left: &[f64], right: &[f64]) -> f64 {
-    left.iter().zip(right).map(|(left, right)| (left - right).abs()).sum()
-}
-
-/// The share of the true best results that were found.
-fn precision(answer: &Answer, truth: &Answer) -> f64 {
-    let mut found: Vec<NodeId> = answer.results.iter().map(|ranked| ranked.node).collect();
-    found.sort_unstable();
-    let hits = truth.results.iter().filter(|ranked| found.binary_search(&ranked.node).is_ok()).count();
-    hits as f64 / truth.results.len() as f64
 }
 
 #[cfg(test)]
@@ -211,7 +318,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_add_up_over_all_nodes() {
-        assert!((distance(&[0.5, 0.5, 0.0], &[0.5, 0.25, 0.25]) - 0.5).abs() < 1e-15);
+    fn every_way_asks_what_its_name_says() {
+        let seeds = Seeds::single(0);
+        let names: std::collections::BTreeSet<String> = ways(true).iter().map(Way::case).collect();
+        assert_eq!(names.len(), ways(true).len());
+        assert_eq!(ways(false).len(), 3);
+        for way in ways(true) {
+            let question = way.question(&seeds, 7);
+            assert_eq!((question.method, question.top), (way.method, 7));
+            match (way.method, way.setting) {
+                (Method::Exact, setting) => assert_eq!(question.residual, setting.unwrap_or(RESIDUAL)),
+                (_, Some(threshold)) => assert_eq!(question.push.threshold, threshold),
+                (_, None) => assert_eq!(question.push, PushBound::default()),
+            }
+        }
     }
 }

@@ -59,6 +59,8 @@ pub(crate) struct Sheet {
     pub(crate) rows: Vec<SheetRow>,
     /// Name and unit of the figures.
     pub(crate) columns: Vec<(&'static str, &'static str)>,
+    /// Whether a page shows it only when it is asked for.
+    pub(crate) folded: bool,
 }
 
 /// A row of a [`Sheet`].
@@ -94,12 +96,9 @@ impl Report {
         self.figures.iter().find(|figure| figure.case() == case && figure.quantity() == quantity)
     }
 
-    /// Whether some sheet shows a figure.
-    pub(crate) fn is_in_a_sheet(&self, figure: &Figure) -> bool {
-        let shows = |sheet: &Sheet| {
-            sheet.columns.contains(&figure.quantity()) && sheet.rows.iter().any(|row| row.case == figure.case())
-        };
-        self.sheets.iter().any(shows)
+    /// Whether some sheet has a row for what a figure is about.
+    fn is_in_a_sheet(&self, figure: &Figure) -> bool {
+        self.sheets.iter().flat_map(|sheet| &sheet.rows).any(|row| row.case == figure.case())
     }
 
     /// Says what was measured with.
@@ -162,7 +161,7 @@ impl Report {
         table.load_preset(comfy_table::presets::ASCII_MARKDOWN);
         table.set_header(["case", "figure", "unit", "value", "lowest .. highest, or ± std. error", "", "target"]);
         let mut last = "";
-        // What has a target is listed even when a sheet shows it.
+        // Sheets show what matters of their cases, the JSON and the page have everything; targets are always listed.
         for figure in self.figures.iter().filter(|figure| figure.judged().is_some() || !self.is_in_a_sheet(figure)) {
             let mut row = figure.row();
             if figure.case() == last {
