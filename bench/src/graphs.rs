@@ -286,6 +286,7 @@ fn without_weights(mut edges: EdgeList) -> EdgeList {
     pairs.sort_unstable();
     pairs.dedup();
     (edges.sources, edges.targets) = pairs.into_iter().unzip();
+    edges.kinds.edges = None;
     edges
 }
 
@@ -352,6 +353,7 @@ pub(crate) mod tests {
             sources: vec![1, 0, 1, 2],
             targets: vec![0, 1, 0, 0],
             weights: Some(vec![2.0, 1.0, 3.0, 0.0]),
+            kinds: walkprint_engine::kinds::KindLists::default(),
         };
         let plain = without_weights(edges);
         assert_eq!((plain.sources, plain.targets, plain.weights), (vec![0, 1], vec![1, 0], None));

@@ -36,7 +36,11 @@ mod variance;
 
 mod build;
 
+mod indexed;
+
 mod query;
+
+mod errors;
 
 mod contenders;
 
@@ -69,6 +73,8 @@ enum Suite {
     Build(build::Options),
     /// Answers from an index: time, and error against the exact answer.
     Query(query::Options),
+    /// Standard errors and marks of stable ranks, held against exact answers.
+    Errors(errors::Options),
     /// The same questions to Walkprint and to igraph, scipy, scikit-network and networkx (needs python3).
     Peers(peers::Options),
     /// One build, for `build`: in a process of its own, because peak memory is known by process only.
@@ -85,6 +91,7 @@ fn main() -> ExitCode {
         Suite::Variance(options) => variance::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Build(options) => build::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Query(options) => query::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Errors(options) => errors::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Peers(options) => peers::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::AnswerWorker(options) => answer_worker::run(&options).map(|()| true),
         Suite::BuildOnce(options) => build::run_once(&options).map(|()| true),

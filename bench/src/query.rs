@@ -4,33 +4,21 @@
 //! judged by their exact scores. The exact method itself is checked against power iteration, with which it shares no code.
 //! The same methods told to go less or more far make curves of error against time.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use clap::Args;
 use serde_json::json;
-use walkprint_cluster::build::{BuildProgress, build_index};
-use walkprint_engine::graph::Graph;
 use walkprint_engine::ids::NodeId;
-use walkprint_engine::index::Index;
-use walkprint_engine::labels::Labels;
-use walkprint_engine::query::{Answerer, Dangling, Method, PushBound, Question, Seeds};
-use walkprint_engine::store::Store;
+use walkprint_engine::query::{Answerer, Method, PushBound, Question, Seeds};
 
-use crate::build::PlanOptions;
-use crate::exact::{self, LANES};
 use crate::figure::{Figure, Target, mean_and_error, median, number, quantile, ratios};
-use crate::graphs::{GraphFacts, GraphOptions, random_sources};
-use crate::machine::cores;
+use crate::graphs::random_sources;
+use crate::indexed::{IndexedOptions, RESIDUAL, check_exact, true_question};
 use crate::metrics::{Judge, Quality, distance};
 use crate::plot::{Axis, Curve, Picture, Plot, Point};
 use crate::report::{Output, Report, Sheet, SheetRow};
 
-/// How far the exact method may be from power iteration, in L1: both stop at a residual far below.
-const EXACT_TOLERANCE: f64 = 1e-9;
-/// Residual of exact answers.
-const RESIDUAL: f64 = 1e-12;
 /// Thresholds of `combine`, and residuals of `exact`, that make its curve.
 const THRESHOLDS: [f64; 4] = [1e-3, 1e-4, 3e-5, 1e-5];
 const RESIDUALS: [f64; 5] = [1e-1, 1e-2, 1e-4, 1e-6, 1e-9];
@@ -48,7 +36,7 @@ const ACCOUNTED: (&str, &str) = ("mass accounted, least", "");
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(flatten)]
-    graph: GraphOptions,
+    indexed: IndexedOptions,
     /// Rounds; each asks every question by every method
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -64,23 +52,8 @@ pub(crate) struct Options {
     /// How many results are judged
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
-    /// Which index of a store; for other graphs an index is built [default: default]
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-    #[command(flatten)]
-    plan: PlanOptions,
     #[command(flatten)]
     pub(crate) output: Output,
-}
-
-/// What is asked.
-struct Asked {
-    graph: Graph,
-    labels: Labels,
-    index: Index,
-    facts: GraphFacts,
-    /// Holds the files of a temporary store.
-    _directory: tempfile::TempDir,
 }
 
 /// A method at one setting.
@@ -100,11 +73,11 @@ struct Way {
 /// # Errors
 /// When graph or index cannot be had.
 pub(crate) fn run(options: &Options) -> Result<Report> {
-    let asked = prepare(options)?;
+    let asked = options.indexed.open()?;
     let mut report = Report::new("query", asked.facts.clone());
     let restart_prob = asked.index.plan().restart_prob;
     let each = options.seeds_per_question as usize;
-    let sources = random_sources(&asked.graph, each * options.questions as usize, options.graph.key)?;
+    let sources = random_sources(&asked.graph, each * options.questions as usize, options.indexed.graph.key)?;
     let seeds = |group: &[NodeId]| {
         Seeds::from_weights(asked.graph.nodes(), group.iter().map(|&source| (source, 1.0)).collect())
     };
@@ -126,11 +99,10 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     report.parameters(json!({
         "plan": asked.index.plan(), "index_digest": asked.index.entry().fingerprint_digest, "runs": options.runs,
         "curve_runs": options.curve_runs, "questions": questions.len(), "seeds_per_question": each, "top": options.top,
-        "key": options.graph.key, "exact_residual": RESIDUAL,
+        "key": options.indexed.graph.key, "exact_residual": RESIDUAL,
     }));
     for seeds in &questions {
-        let exact = Question { residual: RESIDUAL, ..question(Method::Exact, seeds.clone(), 1) };
-        let judge = Judge::new(answerer.scores(&exact)?.scores, options.top as usize);
+        let judge = Judge::new(answerer.scores(&true_question(seeds.clone()))?.scores, options.top as usize);
         for way in &mut ways {
             way.judge(&mut answerer, &judge, seeds, options.top as usize)?;
         }
@@ -270,47 +242,8 @@ fn curves(ways: &[Way], height: impl Fn(&Way) -> f64) -> Vec<Curve> {
     colours.map(curve).into_iter().filter(|curve| !curve.points.is_empty()).collect()
 }
 
-/// Opens the index of a store, or makes a store and an index.
-fn prepare(options: &Options) -> Result<Asked> {
-    if options.name.is_some() && !options.graph.is_store() {
-        bail!("--name chooses an index of a store; for other graphs one is built");
-    }
-    let directory = tempfile::tempdir().context("could not make a temporary directory")?;
-    let (store, facts) = options.graph.store(&directory.path().join("bench.wp"))?;
-    let build = options.plan.build_options(options.graph.key, cores());
-    let (store, name) = if options.graph.is_store() {
-        (store, options.name.as_deref().unwrap_or("default"))
-    } else {
-        build_index(store.path(), &build, &Arc::new(BuildProgress::default()), &mut |_| {})?;
-        (Store::open(store.path())?, build.name.as_str())
-    };
-    let (graph, labels) = (store.graph()?, store.labels()?);
-    let index = store.index(name, &graph)?;
-    Ok(Asked { graph, labels, index, facts, _directory: directory })
-}
-
 fn question(method: Method, seeds: Seeds, top: usize) -> Question {
     Question { method, top, residual: RESIDUAL, ..Question::new(seeds) }
-}
-
-/// The linear core of the exact method against power iteration.
-fn check_exact(
-    report: &mut Report,
-    graph: &Graph,
-    answerer: &mut Answerer<'_>,
-    restart_prob: f64,
-    questions: &[Seeds],
-) -> Result<()> {
-    let questions = &questions[..questions.len().min(LANES)];
-    let sets: Vec<&[(NodeId, f64)]> = questions.iter().map(Seeds::weights).collect();
-    let mut largest = 0.0f64;
-    for (seeds, core) in questions.iter().zip(exact::cores_of(graph, restart_prob, &sets)?) {
-        let question = Question { dangling: Dangling::Drop, ..question(Method::Exact, seeds.clone(), 1) };
-        largest = largest.max(distance(&answerer.scores(&question)?.scores, &core));
-    }
-    let evidence = format!("L1 at most {largest:.1e} over {} questions", questions.len());
-    report.check("exact answers agree with power iteration", largest <= EXACT_TOLERANCE, evidence);
-    Ok(())
 }
 
 #[cfg(test)]
