@@ -98,6 +98,11 @@ impl PlanOptions {
         Plan { restart_prob, walks, walks_per_edge, rng_key }
     }
 
+    /// The most memory a job may hold.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.memory_mib << 20
+    }
+
     /// What [`build_index`] takes.
     pub(crate) fn build_options(&self, rng_key: u64, workers: usize) -> BuildOptions {
         let (name, plan, memory_bytes) = (NAME.to_owned(), self.plan(rng_key), self.memory_mib << 20);

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 use walkprint_engine::query::{Answer, Answerer, Method, Question, Scores, Seeds};
 
-use crate::figure::{Figure, Target, mean_and_error};
+use crate::figure::{Figure, Quantity, Target, mean_and_error};
 use crate::graphs::random_sources;
 use crate::indexed::{IndexedOptions, RESIDUAL, check_exact, true_question};
 use crate::report::{Output, Report, Sheet, SheetRow};
@@ -21,12 +21,12 @@ const ROUNDING: f64 = 1e-9;
 /// What each share should be.
 const TARGET: f64 = 0.95;
 /// Quantities.
-const RESULTS: (&str, &str) = ("results within two standard errors", "share");
-const NODES: (&str, &str) = ("all estimated nodes within two standard errors", "share");
-const STABLE_RIGHT: (&str, &str) = ("stable ranks that are right", "share");
-const STABLE: (&str, &str) = ("ranks that are marked stable", "share");
-const ALL_RIGHT: (&str, &str) = ("all ranks that are right", "share");
-const SIZE: (&str, &str) = ("standard errors together, by true L1 error", "ratio");
+const RESULTS: Quantity = ("results within two standard errors", "share");
+const NODES: Quantity = ("all estimated nodes within two standard errors", "share");
+const STABLE_RIGHT: Quantity = ("stable ranks that are right", "share");
+const STABLE: Quantity = ("ranks that are marked stable", "share");
+const ALL_RIGHT: Quantity = ("all ranks that are right", "share");
+const SIZE: Quantity = ("standard errors together, by true L1 error", "ratio");
 
 /// What to measure.
 #[derive(Debug, Args)]
@@ -42,6 +42,9 @@ pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) output: Output,
 }
+
+/// One of the shares of a source.
+type Part = fn(&Found) -> Share;
 
 /// A share in the making.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
@@ -152,7 +155,7 @@ fn judge(answer: &Answer, scores: &Scores, truth: &[f64], top: usize) -> Found {
 }
 
 fn describe(report: &mut Report, method: Method, found: &[Found]) {
-    let shares: [((&'static str, &'static str), fn(&Found) -> Share, bool); 5] = [
+    let shares: [(Quantity, Part, bool); 5] = [
         (RESULTS, |found| found.results, true),
         (NODES, |found| found.nodes, true),
         (STABLE_RIGHT, |found| found.stable_right, true),

@@ -7,6 +7,9 @@ use serde::Serialize;
 /// Trials whose largest is above this many times the smallest are not to be trusted to the last digit.
 pub(crate) const NOISY_SPREAD: f64 = 1.3;
 
+/// What is measured, and in which unit.
+pub(crate) type Quantity = (&'static str, &'static str);
+
 /// One measured quantity.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Figure {
@@ -66,7 +69,7 @@ impl Figure {
     }
 
     /// Which quantity, and in which unit.
-    pub(crate) fn quantity(&self) -> (&'static str, &'static str) {
+    pub(crate) fn quantity(&self) -> Quantity {
         (self.name, self.unit)
     }
 

@@ -44,7 +44,13 @@ mod errors;
 
 mod contenders;
 
+mod peer_graph;
+
 mod peer_report;
+
+mod batch_output;
+
+mod batch;
 
 mod peers;
 
@@ -75,11 +81,16 @@ enum Suite {
     Query(query::Options),
     /// Standard errors and marks of stable ranks, held against exact answers.
     Errors(errors::Options),
+    /// The best nodes of many or all sources as Parquet: time, memory, accuracy, beside igraph (needs python3).
+    Batch(batch::Options),
     /// The same questions to Walkprint and to igraph, scipy, scikit-network and networkx (needs python3).
     Peers(peers::Options),
     /// One build, for `build`: in a process of its own, because peak memory is known by process only.
     #[command(hide = true)]
     BuildOnce(build::OnceOptions),
+    /// One job, for `batch`.
+    #[command(hide = true)]
+    BatchOnce(batch::OnceOptions),
     /// Answers questions from stdin, for `peers`.
     #[command(hide = true)]
     AnswerWorker(answer_worker::Options),
@@ -92,6 +103,8 @@ fn main() -> ExitCode {
         Suite::Build(options) => build::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Query(options) => query::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Errors(options) => errors::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Batch(options) => batch::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::BatchOnce(options) => batch::run_once(&options).map(|()| true),
         Suite::Peers(options) => peers::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::AnswerWorker(options) => answer_worker::run(&options).map(|()| true),
         Suite::BuildOnce(options) => build::run_once(&options).map(|()| true),

@@ -6,6 +6,12 @@
 
 use walkprint_engine::ids::NodeId;
 
+use crate::figure::{Figure, Quantity, Target, mean_and_error};
+
+/// The names of ranked measures in reports.
+pub(crate) const PRECISION: Quantity = ("precision@K", "");
+pub(crate) const NDCG: Quantity = ("NDCG@K", "");
+pub(crate) const GOODNESS: Quantity = ("RAG@K", "");
 /// True scores that differ by less, relatively, differ by rounding only.
 const ROUNDING: f64 = 1e-9;
 
@@ -42,6 +48,25 @@ pub(crate) struct Quality {
     pub(crate) ndcg: f64,
     /// Relative aggregated goodness: the sum of the results' true scores over the largest possible.
     pub(crate) goodness: f64,
+}
+
+/// The mean precision of several answers.
+pub(crate) fn mean_precision(qualities: &[Quality]) -> f64 {
+    mean_and_error(&qualities.iter().map(|quality| quality.precision).collect::<Vec<f64>>()).0
+}
+
+/// The means of all ranked measures over several answers, perhaps with the least precision that should be reached.
+pub(crate) fn figures(case: &str, qualities: &[Quality], least_precision: Option<f64>) -> Vec<Figure> {
+    let figure = |(name, unit): Quantity, part: fn(&Quality) -> f64| {
+        let (mean, error) = mean_and_error(&qualities.iter().map(part).collect::<Vec<f64>>());
+        Figure::single(case, name, unit, mean).with_std_error(error)
+    };
+    let precision = figure(PRECISION, |quality| quality.precision);
+    let precision = match least_precision {
+        Some(least) => precision.with_target(Target::AtLeast(least)),
+        None => precision,
+    };
+    vec![precision, figure(NDCG, |quality| quality.ndcg), figure(GOODNESS, |quality| quality.goodness)]
 }
 
 impl Judge {

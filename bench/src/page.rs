@@ -125,7 +125,8 @@ fn again(html: &mut String, report: &Report) {
 }
 
 fn everything(html: &mut String, report: &Report) {
-    html.push_str("<details><summary>All figures</summary>\n<div class=\"scroll\"><table>\n");
+    let open = if report.sheets.is_empty() { " open" } else { "" };
+    _ = write!(html, "<details{open}><summary>All figures</summary>\n<div class=\"scroll\"><table>\n");
     html.push_str("<tr><th>case</th><th>figure</th><th>unit</th><th>value</th></tr>\n");
     for figure in &report.figures {
         let (name, unit) = figure.quantity();

@@ -1,24 +1,21 @@
 //! What the suite `peers` found, as figures, tables and plots.
 
 use crate::contenders::{Contender, System, Table};
-use crate::figure::{Figure, Target, mean_and_error, median, number, quantile, ratios};
+use crate::figure::{Figure, Quantity, Target, mean_and_error, median, number, quantile, ratios};
 use crate::graphs::Landmark;
-use crate::metrics::Quality;
+use crate::metrics::{self, GOODNESS, NDCG, PRECISION, mean_precision};
 use crate::peers::{Course, IndexFacts, targets};
 use crate::plot::{Axis, Bar, Curve, Picture, Plot, Point};
 use crate::protocol::Ready;
 use crate::report::{Report, Sheet, SheetRow};
 
 /// Quantities of the tables.
-const TIME: (&str, &str) = ("time, median of questions", "ms");
-const SLOWEST: (&str, &str) = ("time, slowest question", "ms");
-const TIMES: (&str, &str) = ("time / walkprint's, round by round", "ratio");
-const MEAN_ERROR: (&str, &str) = ("L1 error, mean", "");
-const LARGEST_ERROR: (&str, &str) = ("L1 error, largest", "");
-const PRECISION: (&str, &str) = ("precision@K", "");
-const NDCG: (&str, &str) = ("NDCG@K", "");
-const GOODNESS: (&str, &str) = ("RAG@K", "");
-const MEMORY: (&str, &str) = ("peak memory", "MiB");
+const TIME: Quantity = ("time, median of questions", "ms");
+const SLOWEST: Quantity = ("time, slowest question", "ms");
+const TIMES: Quantity = ("time / walkprint's, round by round", "ratio");
+const MEAN_ERROR: Quantity = ("L1 error, mean", "");
+const LARGEST_ERROR: Quantity = ("L1 error, largest", "");
+const MEMORY: Quantity = ("peak memory", "MiB");
 
 /// Largest L1 error and least precision that answers from an index should reach.
 const ESTIMATE_ERROR: f64 = 1.1e-2;
@@ -110,16 +107,8 @@ fn figures(report: &mut Report, course: &Course, ours: &Course, landmark: Option
     let figure = Figure::single(&case, MEAN_ERROR.0, MEAN_ERROR.1, mean).with_std_error(error);
     report.figure(with(figure, Target::AtMost(ESTIMATE_ERROR)));
     report.figure(Figure::single(&case, LARGEST_ERROR.0, LARGEST_ERROR.1, quantile(&course.distances, 1.0)));
-    let parts: [((&'static str, &'static str), fn(&Quality) -> f64); 3] = [
-        (PRECISION, |quality| quality.precision),
-        (NDCG, |quality| quality.ndcg),
-        (GOODNESS, |quality| quality.goodness),
-    ];
-    for (quantity, part) in parts {
-        let (mean, error) = mean_and_error(&course.qualities.iter().map(part).collect::<Vec<f64>>());
-        let figure = Figure::single(&case, quantity.0, quantity.1, mean).with_std_error(error);
-        report.figure(if quantity == PRECISION { with(figure, Target::AtLeast(ESTIMATE_PRECISION)) } else { figure });
-    }
+    let least_precision = judged.then_some(ESTIMATE_PRECISION);
+    metrics::figures(&case, &course.qualities, least_precision).into_iter().for_each(|figure| report.figure(figure));
     if let Some(kib) = course.peak_kib {
         report.figure(Figure::single(&case, MEMORY.0, MEMORY.1, kib as f64 / 1024.0));
     }
@@ -208,9 +197,7 @@ fn plots(report: &mut Report, table: Table, courses: &[&Course]) {
             picture: Picture::Curves {
                 x: time_axis(),
                 y: Axis { name: "precision@K, mean of questions", logarithmic: false },
-                curves: curves(courses, |course| {
-                    mean_and_error(&course.qualities.iter().map(|quality| quality.precision).collect::<Vec<f64>>()).0
-                }),
+                curves: curves(courses, |course| mean_precision(&course.qualities)),
             },
         });
     }

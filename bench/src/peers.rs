@@ -14,20 +14,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 use walkprint_cluster::build::{BuildProgress, build_index};
 use walkprint_engine::graph::Graph;
-use walkprint_engine::labels::Labels;
 use walkprint_engine::store::Store;
 
 use crate::build::PlanOptions;
 use crate::contenders::{Contender, System, Table, contenders};
 use crate::exact;
 use crate::figure::mean_and_error;
-use crate::graphs::{GraphOptions, Landmark, nodes, random_sources};
+use crate::graphs::{GraphOptions, Landmark, random_sources};
 use crate::machine::cores;
 use crate::metrics::{Judge, Quality, best, distance};
+use crate::peer_graph::{self, PeerOrder};
 use crate::peer_report;
 use crate::protocol::{AskedSeeds, Process, Request, read_scores};
 use crate::report::{Output, Report};
@@ -35,8 +35,6 @@ use crate::venv;
 
 /// How far Walkprint's exact answers to a residual of 1e-13 may be from power iteration, in L1.
 const EXACT_TOLERANCE: f64 = 1e-10;
-/// What peers run.
-const WORKER: &str = include_str!("../peers/worker.py");
 
 /// What to measure.
 #[derive(Debug, Args)]
@@ -83,15 +81,6 @@ pub(crate) struct Options {
     plan: PlanOptions,
     #[command(flatten)]
     pub(crate) output: Output,
-}
-
-/// Which numbers nodes have in the peers' graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum PeerOrder {
-    /// By id, as their users number them
-    Given,
-    /// As Walkprint numbers them, by `--order`: better for caches
-    Ours,
 }
 
 /// What came of one contender.
@@ -153,8 +142,8 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     let mut report = Report::new("peers", facts);
     let (graph, labels) = (store.graph()?, store.labels()?);
     let index = index(&store, options)?;
-    let places = places(&graph, &labels, options.peer_order)?;
-    export(&graph, &places, directory.path())?;
+    let places = options.peer_order.places(&graph, &labels)?;
+    peer_graph::export(&graph, &places, directory.path())?;
     let questions = questions(&graph, options)?;
     let mut field = Field {
         processes: BTreeMap::new(),
@@ -195,7 +184,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         "curve_runs": options.curve_runs, "curve_questions": options.curve_questions,
         "seeds_per_question": options.seeds_per_question, "top": options.top, "key": options.graph.key,
         "index_plan": options.index_plan(), "index_digest": index.digest,
-        "peer_order": if options.peer_order == PeerOrder::Given { "given" } else { "ours" },
+        "peer_order": options.peer_order.to_string(),
     }));
     for ((system, table), process) in &field.processes {
         peer_report::describe_system(&mut report, *system, *table, process.ready());
@@ -227,44 +216,6 @@ fn index(store: &Store, options: &Options) -> Result<IndexFacts> {
     Ok(IndexFacts { seconds: began.elapsed().as_secs_f64(), bytes, digest })
 }
 
-fn places(graph: &Graph, labels: &Labels, order: PeerOrder) -> Result<Vec<u32>> {
-    match order {
-        PeerOrder::Ours => Ok(nodes(graph).collect()),
-        PeerOrder::Given => nodes(graph).map(|node| Ok(labels.rank(node)?)).collect(),
-    }
-}
-
-/// Writes the graph as peers read it: rows in the order of their numbers, targets ascending.
-fn export(graph: &Graph, places: &[u32], directory: &Path) -> Result<()> {
-    let mut node_at = vec![0u32; places.len()];
-    nodes(graph).zip(places).for_each(|(node, &place)| node_at[place as usize] = node);
-    let (mut offsets, mut targets, mut weights) = (0u64.to_le_bytes().to_vec(), Vec::new(), Vec::new());
-    let mut end = 0u64;
-    for &node in &node_at {
-        let row = graph.row(node)?;
-        let mut edges: Vec<(u32, f64)> = row
-            .targets
-            .iter()
-            .enumerate()
-            .map(|(position, &target)| (places[target as usize], row.weight(position)))
-            .collect();
-        edges.sort_unstable_by_key(|&(target, _)| target);
-        end += edges.len() as u64;
-        offsets.extend(end.to_le_bytes());
-        for (target, weight) in edges {
-            targets.extend(target.to_le_bytes());
-            weights.extend(weight.to_le_bytes());
-        }
-    }
-    let write = |name: &str, bytes: &[u8]| {
-        let path = directory.join(name);
-        std::fs::write(&path, bytes).with_context(|| format!("{}: could not write", path.display()))
-    };
-    write("offsets.u64", &offsets)?;
-    write("targets.u32", &targets)?;
-    if graph.is_weighted() { write("weights.f64", &weights) } else { Ok(()) }
-}
-
 fn questions(graph: &Graph, options: &Options) -> Result<Vec<AskedSeeds>> {
     let each = options.seeds_per_question as usize;
     let sources = random_sources(graph, each * options.questions as usize, options.graph.key)?;
@@ -292,12 +243,9 @@ impl Field {
             }
             self.processes.insert((System::Walkprint, table), Process::start("walkprint", command)?);
         }
-        let worker = self.directory.path().join("worker.py");
-        std::fs::write(&worker, WORKER).with_context(|| format!("{}: could not write", worker.display()))?;
         for &system in systems {
-            let mut command = Command::new(python);
-            command.arg(&worker).arg(system.name()).arg(self.directory.path());
-            self.processes.insert((system, Table::Exact), Process::start(system.name(), command)?);
+            let process = peer_graph::start(system, python, self.directory.path())?;
+            self.processes.insert((system, Table::Exact), process);
         }
         Ok(())
     }

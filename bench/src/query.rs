@@ -12,10 +12,10 @@ use serde_json::json;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::query::{Answerer, Method, PushBound, Question, Seeds};
 
-use crate::figure::{Figure, Target, mean_and_error, median, number, quantile, ratios};
+use crate::figure::{Figure, Quantity, Target, mean_and_error, median, number, quantile, ratios};
 use crate::graphs::random_sources;
 use crate::indexed::{IndexedOptions, RESIDUAL, check_exact, true_question};
-use crate::metrics::{Judge, Quality, distance};
+use crate::metrics::{self, GOODNESS, Judge, NDCG, PRECISION, Quality, distance, mean_precision};
 use crate::plot::{Axis, Curve, Picture, Plot, Point};
 use crate::report::{Output, Report, Sheet, SheetRow};
 
@@ -23,14 +23,11 @@ use crate::report::{Output, Report, Sheet, SheetRow};
 const THRESHOLDS: [f64; 4] = [1e-3, 1e-4, 3e-5, 1e-5];
 const RESIDUALS: [f64; 5] = [1e-1, 1e-2, 1e-4, 1e-6, 1e-9];
 /// Quantities of the tables.
-const TIME: (&str, &str) = ("time, median of questions", "ms");
-const SLOWEST: (&str, &str) = ("time, slowest question", "ms");
-const MEAN_ERROR: (&str, &str) = ("L1 from exact, mean", "");
-const LARGEST_ERROR: (&str, &str) = ("L1 from exact, largest", "");
-const PRECISION: (&str, &str) = ("precision@K", "");
-const NDCG: (&str, &str) = ("NDCG@K", "");
-const GOODNESS: (&str, &str) = ("RAG@K", "");
-const ACCOUNTED: (&str, &str) = ("mass accounted, least", "");
+const TIME: Quantity = ("time, median of questions", "ms");
+const SLOWEST: Quantity = ("time, slowest question", "ms");
+const MEAN_ERROR: Quantity = ("L1 from exact, mean", "");
+const LARGEST_ERROR: Quantity = ("L1 from exact, largest", "");
+const ACCOUNTED: Quantity = ("mass accounted, least", "");
 
 /// What to measure.
 #[derive(Debug, Args)]
@@ -165,10 +162,6 @@ impl Way {
         Ok(())
     }
 
-    fn mean(&self, part: fn(&Quality) -> f64) -> (f64, f64) {
-        mean_and_error(&self.qualities.iter().map(part).collect::<Vec<f64>>())
-    }
-
     fn describe(&self, report: &mut Report) {
         let case = self.case();
         let target = self.method == Method::Combine && self.setting.is_none();
@@ -180,15 +173,7 @@ impl Way {
         report.figure(with(Figure::single(&case, MEAN_ERROR.0, MEAN_ERROR.1, mean).with_std_error(error), 0.04));
         let largest = quantile(&self.distances, 1.0);
         report.figure(Figure::single(&case, LARGEST_ERROR.0, LARGEST_ERROR.1, largest));
-        let parts: [((&'static str, &'static str), fn(&Quality) -> f64); 3] = [
-            (PRECISION, |quality| quality.precision),
-            (NDCG, |quality| quality.ndcg),
-            (GOODNESS, |quality| quality.goodness),
-        ];
-        for ((name, unit), part) in parts {
-            let (mean, error) = self.mean(part);
-            report.figure(Figure::single(&case, name, unit, mean).with_std_error(error));
-        }
+        metrics::figures(&case, &self.qualities, None).into_iter().for_each(|figure| report.figure(figure));
         let least = quantile(&self.accounted, 0.0);
         report.figure(Figure::single(&case, ACCOUNTED.0, ACCOUNTED.1, least));
     }
@@ -206,7 +191,7 @@ fn tables_and_plots(report: &mut Report, ways: &[Way], top: u32) {
         }
     }
     let errors = curves(ways, |way| mean_and_error(&way.distances).0);
-    let precisions = curves(ways, |way| way.mean(|quality| quality.precision).0);
+    let precisions = curves(ways, |way| mean_precision(&way.qualities));
     let x = || Axis { name: "time of one question, milliseconds", logarithmic: true };
     for (title, caption, name, logarithmic, curves) in [
         ("Error against time", "Down and to the left is better.", "L1 distance from the exact answer", true, errors),

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
-use crate::figure::{Figure, NOISY_SPREAD, number};
+use crate::figure::{Figure, NOISY_SPREAD, Quantity, number};
 use crate::graphs::GraphFacts;
 use crate::machine::Machine;
 use crate::page;
@@ -58,7 +58,7 @@ pub(crate) struct Sheet {
     pub(crate) caption: String,
     pub(crate) rows: Vec<SheetRow>,
     /// Name and unit of the figures.
-    pub(crate) columns: Vec<(&'static str, &'static str)>,
+    pub(crate) columns: Vec<Quantity>,
     /// Whether a page shows it only when it is asked for.
     pub(crate) folded: bool,
 }
