@@ -52,7 +52,7 @@ pub(crate) struct Axis {
     pub(crate) logarithmic: bool,
 }
 
-/// Points of one method, in the order of its effort.
+/// Points of one method, in the order of their lines.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Curve {
     pub(crate) name: String,

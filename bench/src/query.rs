@@ -22,6 +22,8 @@ use crate::report::{Output, Report, Sheet, SheetRow};
 /// Thresholds of `combine`, and residuals of `exact`, that make its curve.
 const THRESHOLDS: [f64; 4] = [1e-3, 1e-4, 3e-5, 1e-5];
 const RESIDUALS: [f64; 5] = [1e-1, 1e-2, 1e-4, 1e-6, 1e-9];
+/// The plot of precision shows methods from here on.
+const LEAST_SHOWN: f64 = 0.8;
 /// Quantities of the tables.
 const TIME: Quantity = ("time, median of questions", "ms");
 const SLOWEST: Quantity = ("time, slowest question", "ms");
@@ -191,13 +193,15 @@ fn tables_and_plots(report: &mut Report, ways: &[Way], top: u32) {
         }
     }
     let errors = curves(ways, |way| mean_and_error(&way.distances).0);
-    let precisions = curves(ways, |way| mean_precision(&way.qualities));
+    let mut precisions = curves(ways, |way| mean_precision(&way.qualities));
+    // One method that is far below would press all others against the edge.
+    precisions.retain(|curve| curve.points.iter().any(|point| LEAST_SHOWN <= point.y));
     let x = || Axis { name: "time of one question, milliseconds", logarithmic: true };
     for (title, caption, name, logarithmic, curves) in [
         ("Error against time", "Down and to the left is better.", "L1 distance from the exact answer", true, errors),
         (
             "Precision against time",
-            "Up and to the left is better.",
+            "Up and to the left is better; methods below 0.8 are not shown.",
             "precision@K, mean of questions",
             false,
             precisions,
