@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::Args;
 use walkprint_engine::ids::NodeId;
-use walkprint_engine::query::{Answerer, Method, PushBound, Question, Seeds};
+use walkprint_engine::query::{Answerer, Method, Question, Seeds};
 use walkprint_engine::store::Store;
 
 use crate::machine::{forget_peak, proc_kib};
@@ -36,6 +36,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let (graph, labels) = (store.graph()?, store.labels()?);
     let index = options.index.as_ref().map(|name| store.index(name, &graph)).transpose()?;
     let mut answerer = Answerer::new(&graph, &labels, index.as_ref(), options.restart_prob)?;
+    // Peers turn the graph round before they are asked, too.
+    answerer.inflow()?;
     let ready = Ready {
         system: "walkprint".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -87,19 +89,14 @@ fn ask(answerer: &mut Answerer<'_>, request: &Request) -> Result<Vec<f64>> {
 ///
 /// # Errors
 /// When seeds or method are none.
-pub(crate) fn question(nodes: usize, seeds: &AskedSeeds, setting: &Setting) -> Result<Question> {
+fn question(nodes: usize, seeds: &AskedSeeds, setting: &Setting) -> Result<Question> {
     let seeds: Vec<(NodeId, f64)> = seeds.clone();
     let method: Method = setting.method.parse().map_err(anyhow::Error::msg)?;
-    let mut question = Question { method, top: setting.top, ..Question::new(Seeds::from_weights(nodes, seeds)?) };
-    match method {
-        Method::Exact => question.residual = setting.tolerance,
-        _ => {
-            if let Some(threshold) = setting.threshold {
-                question.push = PushBound { threshold, ..question.push };
-            }
-        }
-    }
-    Ok(question)
+    let question = Question { method, top: setting.top, ..Question::new(Seeds::from_weights(nodes, seeds)?) };
+    Ok(match method {
+        Method::Exact => Question { residual: setting.tolerance, ..question },
+        _ => Question { precision: setting.precision, ..question },
+    })
 }
 
 #[cfg(test)]
@@ -130,7 +127,7 @@ mod tests {
         let questions = vec![vec![(7, 1.0)], vec![(1, 0.25), (150, 0.75)]];
         let request = Request {
             restart_prob: 0.15,
-            setting: Setting { method: "exact".to_owned(), tolerance: 1e-12, lanes: 1, threshold: None, top: 10 },
+            setting: Setting { method: "exact".to_owned(), tolerance: 1e-12, lanes: 1, precision: None, top: 10 },
             questions: questions.clone(),
             scores: Some(directory.path().to_str().unwrap().to_owned()),
         };

@@ -20,6 +20,8 @@ pub(crate) const APPROXIMATE: f64 = 1e-2;
 const LANCZOS: f64 = 1.0 / 30.0;
 /// An estimate that is further from the truth is not worth its time.
 const LARGEST_ESTIMATE_ERROR: f64 = 0.1;
+/// L1 errors that `combine` is told to aim at, for its curve.
+const COMBINE_POINTS: [f64; 5] = [0.1, 0.03, 0.01, 3e-3, 1e-3];
 /// Columns of a matrix that scipy multiplies at once.
 const LANES: usize = 32;
 
@@ -90,7 +92,7 @@ impl fmt::Display for Table {
 impl Contender {
     /// Walkprint as exact as it gets: what the truth is compared with.
     pub(crate) fn most_exact(table: Table) -> Contender {
-        let setting = Setting { method: "exact".to_owned(), tolerance: 1e-13, lanes: 1, threshold: None, top: 1 };
+        let setting = Setting { method: "exact".to_owned(), tolerance: 1e-13, lanes: 1, precision: None, top: 1 };
         let (system, method) = (System::Walkprint, "walkprint exact");
         Contender { system, table, method, colour: 0, setting, main: true, bound: f64::INFINITY }
     }
@@ -104,7 +106,7 @@ impl Contender {
     pub(crate) fn case(&self) -> String {
         let mut case = format!("{}: {}", self.table, self.method);
         if !self.main {
-            case += &format!(" at {:.1e}", self.setting.threshold.unwrap_or(self.setting.tolerance));
+            case += &format!(" at {:.1e}", self.setting.precision.unwrap_or(self.setting.tolerance));
         }
         case
     }
@@ -113,12 +115,13 @@ impl Contender {
 /// Everybody of a table who belongs to one of the systems, Walkprint first.
 ///
 /// `dangling`: whether the graph has dangling nodes, which makes the sum of the linear core, by which it is divided, as
-/// small as the restart probability.
+/// small as the restart probability. `precision`: what `combine` is told in the table; without it, nothing.
 pub(crate) fn contenders(
     table: Table,
     systems: &[System],
     restart_prob: f64,
     dangling: bool,
+    precision: Option<f64>,
     top: usize,
 ) -> Vec<Contender> {
     // What a core lacks counts twice: where it is missing, and in the sum that everything is divided by.
@@ -137,7 +140,7 @@ pub(crate) fn contenders(
             method: name.to_owned(),
             tolerance: tolerance * factor,
             lanes,
-            threshold: None,
+            precision: None,
             top,
         };
         let contender = |tolerance: f64, main: bool| {
@@ -160,17 +163,17 @@ pub(crate) fn contenders(
     add(System::ScikitNetwork, "scikit-network piteration", 7, "piteration", 1.0, 1);
     if table == Table::Approximate {
         all.iter_mut().filter(|one| one.system == System::Walkprint).for_each(|one| one.colour = 5);
-        let combine = |threshold: Option<f64>| Contender {
+        let combine = |precision: Option<f64>, main: bool| Contender {
             system: System::Walkprint,
             table,
             method: "walkprint combine",
             colour: 0,
-            setting: Setting { method: "combine".to_owned(), tolerance: 0.0, lanes: 1, threshold, top },
-            main: threshold.is_none(),
-            bound: if threshold.is_none() { LARGEST_ESTIMATE_ERROR } else { f64::INFINITY },
+            setting: Setting { method: "combine".to_owned(), tolerance: 0.0, lanes: 1, precision, top },
+            main,
+            bound: if main { LARGEST_ESTIMATE_ERROR } else { f64::INFINITY },
         };
-        let thresholds = [1e-3, 1e-4, 3e-5, 1e-5].map(Some);
-        all.splice(0..0, std::iter::once(None).chain(thresholds).map(combine));
+        let points = COMBINE_POINTS.map(|precision| combine(Some(precision), false));
+        all.splice(0..0, std::iter::once(combine(precision, true)).chain(points));
     }
     // A curve of a slow system would take longer than everything else together.
     all.retain(|one| systems.contains(&one.system) && (one.main || !one.system.is_slow()));
@@ -187,14 +190,14 @@ mod tests {
     fn every_contender_has_a_case_of_its_own_and_walkprint_leads() {
         let systems = [System::Walkprint, System::Igraph, System::Scipy, System::ScikitNetwork, System::Networkx];
         for table in [Table::Exact, Table::Approximate] {
-            let all = contenders(table, &systems, 0.15, true, 100);
+            let all = contenders(table, &systems, 0.15, true, None, 100);
             let cases: BTreeSet<String> = all.iter().map(Contender::case).collect();
             assert_eq!(cases.len(), all.len());
             assert!(all[0].system == System::Walkprint && all[0].main);
             for method in all.iter().map(|one| one.method) {
                 assert_eq!(all.iter().filter(|one| one.method == method && one.main).count(), 1, "{method}");
             }
-            let few = contenders(table, &[System::Walkprint], 0.15, true, 100);
+            let few = contenders(table, &[System::Walkprint], 0.15, true, None, 100);
             assert!(few.len() < all.len() && few.iter().all(|one| one.system == System::Walkprint));
         }
     }
@@ -202,7 +205,7 @@ mod tests {
     #[test]
     fn dangling_nodes_ask_for_smaller_residuals() {
         let residual =
-            |dangling| contenders(Table::Exact, &[System::Walkprint], 0.15, dangling, 1)[0].setting.tolerance;
+            |dangling| contenders(Table::Exact, &[System::Walkprint], 0.15, dangling, None, 1)[0].setting.tolerance;
         assert!((residual(false) - 5e-9).abs() < 1e-15 && (residual(true) - 7.5e-10).abs() < 1e-15);
     }
 }

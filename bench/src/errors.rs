@@ -192,7 +192,8 @@ mod tests {
 
     #[test]
     fn marks_and_errors_are_held_against_the_truth() {
-        let (method, dangling, status) = (Method::Combine, Dangling::Restart, Status::Estimated { sampled: 0.5 });
+        let (method, dangling, status) =
+            (Method::Combine, Dangling::Restart, Status::Estimated { sampled: 0.5, l1_error: 0.5 });
         let results = vec![
             ranked(0, 0.5, 0.01, true),  // exact 0.49: within; above node 1: right
             ranked(1, 0.3, 0.01, true),  // exact 0.2: not within; below node 2: wrong

@@ -215,8 +215,8 @@ fn curves(courses: &[&Course], height: impl Fn(&Course) -> f64) -> Vec<Curve> {
     for course in courses {
         let Contender { method, colour, ref setting, .. } = course.contender;
         let (x, y) = (time(course), height(course));
-        let told = match setting.threshold {
-            Some(threshold) => format!(", threshold {threshold:.1e}"),
+        let told = match setting.precision {
+            Some(precision) => format!(", told {precision:.1e}"),
             None if setting.tolerance == 0.0 => String::new(),
             None => format!(", told {:.1e}", setting.tolerance),
         };

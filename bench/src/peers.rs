@@ -65,6 +65,9 @@ pub(crate) struct Options {
     /// The restart probability of the approximate comparison, and of the index
     #[arg(long, default_value_t = 0.2)]
     approximate_restart_prob: f64,
+    /// The L1 error that `combine` is told to aim at in the table [default: its own choice]
+    #[arg(long)]
+    precision: Option<f64>,
     /// What to compare
     #[arg(long, value_delimiter = ',', default_value = "exact,approximate")]
     tables: Vec<Table>,
@@ -162,7 +165,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         let truth = exact::restart_scores(&graph, restart_prob, &field.questions)?;
         let judges: Vec<Judge> = truth.into_iter().map(|scores| Judge::new(scores, options.top as usize)).collect();
         largest = largest.max(field.check_exact(table, restart_prob, &judges)?);
-        for contender in contenders(table, &systems, restart_prob, dangling, options.top as usize) {
+        for contender in contenders(table, &systems, restart_prob, dangling, options.precision, options.top as usize) {
             if contender.main || options.curve_runs != 0 {
                 courses.push(field.try_out(contender, restart_prob, &judges)?);
             }
@@ -182,7 +185,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         "approximate_restart_prob": options.approximate_restart_prob, "runs": options.runs,
         "questions": options.questions, "slow_questions": options.slow_questions,
         "curve_runs": options.curve_runs, "curve_questions": options.curve_questions,
-        "seeds_per_question": options.seeds_per_question, "top": options.top, "key": options.graph.key,
+        "seeds_per_question": options.seeds_per_question, "precision": options.precision, "top": options.top, "key": options.graph.key,
         "index_plan": options.index_plan(), "index_digest": index.digest,
         "peer_order": options.peer_order.to_string(),
     }));

@@ -54,8 +54,8 @@ pub(crate) struct Setting {
     pub(crate) tolerance: f64,
     /// Questions that are answered at once.
     pub(crate) lanes: usize,
-    /// For Walkprint's `combine`: the threshold of the push; its default where there is none.
-    pub(crate) threshold: Option<f64>,
+    /// For Walkprint's `combine`: the L1 error to aim at; its default where there is none.
+    pub(crate) precision: Option<f64>,
     /// How many results are ranked, by systems that rank.
     pub(crate) top: usize,
 }
@@ -227,7 +227,7 @@ mod tests {
     }
 
     fn request(questions: usize) -> Request {
-        let setting = Setting { method: "guess".to_owned(), tolerance: 0.5, lanes: 1, threshold: None, top: 10 };
+        let setting = Setting { method: "guess".to_owned(), tolerance: 0.5, lanes: 1, precision: None, top: 10 };
         Request { restart_prob: 0.15, setting, questions: vec![vec![(3, 1.0)]; questions], scores: None }
     }
 

@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 use walkprint_engine::ids::NodeId;
-use walkprint_engine::query::{Answerer, Method, PushBound, Question, Seeds};
+use walkprint_engine::query::{Answerer, Method, Question, Seeds};
 
 use crate::figure::{Figure, Quantity, Target, mean_and_error, median, number, quantile, ratios};
 use crate::graphs::random_sources;
@@ -19,8 +19,8 @@ use crate::metrics::{self, GOODNESS, Judge, NDCG, PRECISION, Quality, distance, 
 use crate::plot::{Axis, Curve, Picture, Plot, Point};
 use crate::report::{Output, Report, Sheet, SheetRow};
 
-/// Thresholds of `combine`, and residuals of `exact`, that make its curve.
-const THRESHOLDS: [f64; 4] = [1e-3, 1e-4, 3e-5, 1e-5];
+/// L1 errors that `combine` is told to aim at, and residuals of `exact`, that make their curves.
+const PRECISIONS: [f64; 5] = [0.1, 0.03, 0.01, 3e-3, 1e-3];
 const RESIDUALS: [f64; 5] = [1e-1, 1e-2, 1e-4, 1e-6, 1e-9];
 /// The plot of precision shows methods from here on.
 const LEAST_SHOWN: f64 = 0.8;
@@ -58,7 +58,7 @@ pub(crate) struct Options {
 /// A method at one setting.
 struct Way {
     method: Method,
-    /// Threshold or residual, on a curve's points.
+    /// Precision or residual, on a curve's points.
     setting: Option<f64>,
     /// For each round, one entry a question, in milliseconds.
     rounds: Vec<Vec<f64>>,
@@ -130,7 +130,7 @@ fn ways(curves: bool) -> Vec<Way> {
     };
     let mut ways: Vec<Way> = [Method::Lookup, Method::Combine, Method::Exact].map(|method| way(method, None)).into();
     if curves {
-        ways.extend(THRESHOLDS.map(|threshold| way(Method::Combine, Some(threshold))));
+        ways.extend(PRECISIONS.map(|precision| way(Method::Combine, Some(precision))));
         ways.extend(RESIDUALS.map(|residual| way(Method::Exact, Some(residual))));
     }
     ways
@@ -141,7 +141,7 @@ impl Way {
         match (self.setting, self.method) {
             (None, method) => method.to_string(),
             (Some(setting), Method::Exact) => format!("exact, residual {setting:.0e}"),
-            (Some(setting), method) => format!("{method}, threshold {setting:.0e}"),
+            (Some(setting), method) => format!("{method}, precision {setting:.0e}"),
         }
     }
 
@@ -150,7 +150,7 @@ impl Way {
         match (self.setting, self.method) {
             (None, _) => question,
             (Some(residual), Method::Exact) => Question { residual, ..question },
-            (Some(threshold), _) => Question { push: PushBound { threshold, ..question.push }, ..question },
+            (Some(precision), _) => Question { precision: Some(precision), ..question },
         }
     }
 
@@ -250,8 +250,7 @@ mod tests {
             assert_eq!((question.method, question.top), (way.method, 7));
             match (way.method, way.setting) {
                 (Method::Exact, setting) => assert_eq!(question.residual, setting.unwrap_or(RESIDUAL)),
-                (_, Some(threshold)) => assert_eq!(question.push.threshold, threshold),
-                (_, None) => assert_eq!(question.push, PushBound::default()),
+                (_, setting) => assert_eq!(question.precision, setting),
             }
         }
     }
