@@ -246,7 +246,7 @@ impl Igraph {
         let places = options.peer_order.places(&asked.graph, &asked.labels)?;
         peer_graph::export(&asked.graph, &places, asked.directory.path())?;
         let process = peer_graph::start(System::Igraph, python, asked.directory.path())?;
-        let igraph = contenders(Table::Exact, &[System::Igraph], restart_prob, false, None, 1);
+        let igraph = contenders(Table::Exact, &[System::Igraph], restart_prob, false, 0.01, 1);
         let igraph = igraph.into_iter().next().context("igraph is among the contenders")?;
         let asked_of = sample.iter().take(options.igraph_questions as usize);
         let questions = asked_of.map(|&source| vec![(places[source as usize], 1.0)]).collect();

@@ -1,7 +1,7 @@
 //! Who answers in the suite `peers`, by which method, and how far each is told to go.
 //!
-//! In the **exact** table everybody must keep an L1 error of 1e-8, in the **approximate** one of 1e-2 (Walkprint's
-//! `combine` and igraph have no such setting). The same methods at other settings make the curves of error against time.
+//! In the **exact** table everybody must keep an L1 error of 1e-8, in the **approximate** one of 1e-2 (igraph has no such
+//! setting). The same methods at other settings make the curves of error against time.
 //!
 //! Settings differ because stopping rules do: a residual bounds the error of the linear core, which is divided by its sum;
 //! a change between iterates must be multiplied by `(1 - a) / a` (the worker does); an eigensolver's tolerance is its own.
@@ -21,7 +21,7 @@ const LANCZOS: f64 = 1.0 / 30.0;
 /// An estimate that is further from the truth is not worth its time.
 const LARGEST_ESTIMATE_ERROR: f64 = 0.1;
 /// L1 errors that `combine` is told to aim at, for its curve.
-const COMBINE_POINTS: [f64; 5] = [0.1, 0.03, 0.01, 3e-3, 1e-3];
+const COMBINE_POINTS: [f64; 4] = [0.1, 0.03, 3e-3, 1e-3];
 /// Columns of a matrix that scipy multiplies at once.
 const LANES: usize = 32;
 
@@ -115,13 +115,13 @@ impl Contender {
 /// Everybody of a table who belongs to one of the systems, Walkprint first.
 ///
 /// `dangling`: whether the graph has dangling nodes, which makes the sum of the linear core, by which it is divided, as
-/// small as the restart probability. `precision`: what `combine` is told in the table; without it, nothing.
+/// small as the restart probability. `precision`: the L1 error that `combine` is told in the table.
 pub(crate) fn contenders(
     table: Table,
     systems: &[System],
     restart_prob: f64,
     dangling: bool,
-    precision: Option<f64>,
+    precision: f64,
     top: usize,
 ) -> Vec<Contender> {
     // What a core lacks counts twice: where it is missing, and in the sum that everything is divided by.
@@ -163,16 +163,22 @@ pub(crate) fn contenders(
     add(System::ScikitNetwork, "scikit-network piteration", 7, "piteration", 1.0, 1);
     if table == Table::Approximate {
         all.iter_mut().filter(|one| one.system == System::Walkprint).for_each(|one| one.colour = 5);
-        let combine = |precision: Option<f64>, main: bool| Contender {
+        let combine = |precision: f64, main: bool| Contender {
             system: System::Walkprint,
             table,
             method: "walkprint combine",
             colour: 0,
-            setting: Setting { method: "combine".to_owned(), tolerance: 0.0, lanes: 1, precision, top },
+            setting: Setting {
+                method: "combine".to_owned(),
+                tolerance: 0.0,
+                lanes: 1,
+                precision: Some(precision),
+                top,
+            },
             main,
             bound: if main { LARGEST_ESTIMATE_ERROR } else { f64::INFINITY },
         };
-        let points = COMBINE_POINTS.map(|precision| combine(Some(precision), false));
+        let points = COMBINE_POINTS.map(|precision| combine(precision, false));
         all.splice(0..0, std::iter::once(combine(precision, true)).chain(points));
     }
     // A curve of a slow system would take longer than everything else together.
@@ -190,14 +196,14 @@ mod tests {
     fn every_contender_has_a_case_of_its_own_and_walkprint_leads() {
         let systems = [System::Walkprint, System::Igraph, System::Scipy, System::ScikitNetwork, System::Networkx];
         for table in [Table::Exact, Table::Approximate] {
-            let all = contenders(table, &systems, 0.15, true, None, 100);
+            let all = contenders(table, &systems, 0.15, true, 0.01, 100);
             let cases: BTreeSet<String> = all.iter().map(Contender::case).collect();
             assert_eq!(cases.len(), all.len());
             assert!(all[0].system == System::Walkprint && all[0].main);
             for method in all.iter().map(|one| one.method) {
                 assert_eq!(all.iter().filter(|one| one.method == method && one.main).count(), 1, "{method}");
             }
-            let few = contenders(table, &[System::Walkprint], 0.15, true, None, 100);
+            let few = contenders(table, &[System::Walkprint], 0.15, true, 0.01, 100);
             assert!(few.len() < all.len() && few.iter().all(|one| one.system == System::Walkprint));
         }
     }
@@ -205,7 +211,7 @@ mod tests {
     #[test]
     fn dangling_nodes_ask_for_smaller_residuals() {
         let residual =
-            |dangling| contenders(Table::Exact, &[System::Walkprint], 0.15, dangling, None, 1)[0].setting.tolerance;
+            |dangling| contenders(Table::Exact, &[System::Walkprint], 0.15, dangling, 0.01, 1)[0].setting.tolerance;
         assert!((residual(false) - 5e-9).abs() < 1e-15 && (residual(true) - 7.5e-10).abs() < 1e-15);
     }
 }

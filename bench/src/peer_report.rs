@@ -157,7 +157,7 @@ fn sheet(table: Table, courses: &[&Course], index: &IndexFacts, top: u32) -> She
         Table::Approximate => (
             "One approximate question",
             format!(
-                "Walkprint's combine reads an index of {} MB. Peers that can be told stop at an L1 error of 0.01. K = {top}.",
+                "Walkprint's combine reads an index of {} MB. Everybody who can be told is told an L1 error of 0.01. K = {top}.",
                 number(index.bytes as f64 / 1e6)
             ),
             vec![TIME, TIMES, MEAN_ERROR, PRECISION, NDCG, GOODNESS, MEMORY],

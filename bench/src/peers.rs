@@ -65,9 +65,9 @@ pub(crate) struct Options {
     /// The restart probability of the approximate comparison, and of the index
     #[arg(long, default_value_t = 0.2)]
     approximate_restart_prob: f64,
-    /// The L1 error that `combine` is told to aim at in the table [default: its own choice]
-    #[arg(long)]
-    precision: Option<f64>,
+    /// The L1 error that `combine` is told to aim at in the table; peers that can be told are told 0.01
+    #[arg(long, default_value_t = 0.01)]
+    precision: f64,
     /// What to compare
     #[arg(long, value_delimiter = ',', default_value = "exact,approximate")]
     tables: Vec<Table>,
