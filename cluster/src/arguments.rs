@@ -17,6 +17,9 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
+/// The L1 distance from exact scores that answers aim at, unless somebody asks for another.
+pub(crate) const PRECISION: f64 = 0.05;
+
 /// Fully personalized PageRank: for every node of a weighted graph, the nodes that matter to it.
 #[derive(Debug, Parser)]
 #[command(name = "walkprint", version, styles = STYLES, max_term_width = 110)]
@@ -144,6 +147,10 @@ pub(crate) struct PlanParameters {
     /// Walks per out-edge of a node, where that is more [default: 1]
     #[arg(long, value_name = "C", value_parser = walks_per_edge)]
     pub(crate) walks_per_edge: Option<f64>,
+    /// As many walks as it takes for answers with this L1 distance from exact scores after the usual pushing, instead of
+    /// --walks and --walks-per-edge
+    #[arg(long, value_name = "L1", value_parser = precision, conflicts_with_all = ["walks", "walks_per_edge"])]
+    pub(crate) precision: Option<f64>,
     /// The key of the random numbers: another key, another sample
     #[arg(long, value_name = "KEY")]
     pub(crate) rng_key: Option<u64>,
@@ -153,6 +160,7 @@ impl PlanParameters {
     /// The plan: what was given, defaults for the rest.
     pub(crate) fn plan(&self) -> Plan {
         let default = Plan::default();
+        let default = self.precision.map_or(default.clone(), |precision| default.with_precision(precision));
         Plan {
             restart_prob: self.restart.given().unwrap_or(default.restart_prob),
             walks: self.walks.unwrap_or(default.walks),
@@ -218,7 +226,7 @@ pub(crate) struct QueryArguments {
     pub(crate) top: usize,
     #[command(flatten)]
     pub(crate) shape: ShapeArguments,
-    /// How to answer: auto, lookup, combine, exact
+    /// How to answer: auto, lookup, combine, block, exact
     #[arg(long, default_value_t = Method::Auto)]
     pub(crate) method: Method,
     /// What a walk does at a node without out-edges: restart, drop, self-loop, uniform
@@ -229,6 +237,9 @@ pub(crate) struct QueryArguments {
     pub(crate) index: Option<String>,
     #[command(flatten)]
     pub(crate) restart: RestartArguments,
+    /// The L1 distance from exact scores to aim at [default: 0.05, and whatever it is for --method lookup]
+    #[arg(long, value_name = "L1", value_parser = precision)]
+    pub(crate) precision: Option<f64>,
     /// For --method exact: stop when this much of the seeds' mass is unaccounted for
     #[arg(long, value_name = "MASS", default_value_t = 1e-12)]
     pub(crate) residual: f64,
@@ -275,12 +286,12 @@ pub(crate) struct BatchArguments {
     /// How answers are written: parquet, csv, jsonl
     #[arg(long, default_value_t = Format::Parquet)]
     pub(crate) format: Format,
-    /// How to answer: auto, lookup, combine, exact; auto measures what is fastest here
+    /// How to answer: auto, lookup, combine, block, exact; auto measures what is fastest here
     #[arg(long, default_value_t = Method::Auto)]
     pub(crate) method: Method,
-    /// The L1 distance from exact scores that --method auto may put up with
-    #[arg(long, value_name = "L1")]
-    pub(crate) precision: Option<f64>,
+    /// The L1 distance from exact scores to aim at
+    #[arg(long, value_name = "L1", default_value_t = PRECISION, value_parser = precision)]
+    pub(crate) precision: f64,
     #[command(flatten)]
     pub(crate) shape: ShapeArguments,
     /// What a walk does at a node without out-edges: restart, drop, self-loop, uniform
@@ -331,6 +342,11 @@ pub(crate) struct VerifyArguments {
 
 fn number(text: &str) -> Result<f64, String> {
     text.parse().map_err(|_| "expected a number".to_owned())
+}
+
+fn precision(text: &str) -> Result<f64, String> {
+    let value = number(text)?;
+    if 0.0 < value && value < 1.0 { Ok(value) } else { Err("expected an L1 distance above 0 and below 1".into()) }
 }
 
 fn restart_prob(text: &str) -> Result<f64, String> {

@@ -15,7 +15,7 @@ pub struct Wanted<'a> {
     pub index: Option<&'a str>,
     /// The restart probability.
     pub restart_prob: Option<f64>,
-    /// The method: all but [`Method::Exact`] and [`Method::Auto`] need an index.
+    /// The method: [`Method::Lookup`] and [`Method::Combine`] need an index.
     pub method: Method,
 }
 
@@ -31,7 +31,7 @@ pub fn choose_index(store: &Store, graph: &Graph, wanted: Wanted<'_>) -> Result<
         let built = index.plan().restart_prob;
         return match wanted.restart_prob.filter(|_| !fits(index.plan())) {
             None => Ok((Some(index), built)),
-            Some(restart_prob) if wanted.method == Method::Exact => Ok((None, restart_prob)),
+            Some(restart_prob) if matches!(wanted.method, Method::Exact | Method::Block) => Ok((None, restart_prob)),
             Some(restart_prob) => Err(Error::Request {
                 what: format!(
                     "index {name:?} has restart probability {built}, not {restart_prob}; leave out one of the two"
@@ -46,7 +46,7 @@ pub fn choose_index(store: &Store, graph: &Graph, wanted: Wanted<'_>) -> Result<
         let restart_prob = index.plan().restart_prob;
         return Ok((Some(index), restart_prob));
     }
-    if matches!(wanted.method, Method::Auto | Method::Exact) {
+    if matches!(wanted.method, Method::Auto | Method::Exact | Method::Block) {
         return Ok((None, wanted.restart_prob.unwrap_or(Plan::default().restart_prob)));
     }
     let path = store.path().display();

@@ -92,6 +92,17 @@ pub enum Error {
         /// The value that is there.
         got: String,
     },
+    /// The stored walks alone are too few.
+    #[error(
+        "the walks of this index alone reach an L1 error of about {reached:.2}, not {asked}; take --method combine, which \
+         goes on from there, or exact, or build an index with more walks"
+    )]
+    Imprecise {
+        /// The L1 error that was asked for.
+        asked: f64,
+        /// What a look-up reaches for these seeds, by estimate.
+        reached: f64,
+    },
     /// A parameter is outside its range.
     #[error("{name} must be {expected}, got {got}")]
     Parameter {

@@ -26,6 +26,14 @@ const PIPELINE_VISITS: (f64, f64) = (0.5e6, 16e6);
 /// Between the two sizes, a graph is cut into about this many pipelines.
 const PIPELINES: f64 = 256.0;
 
+/// The L1 error of an answer that pushes down to a threshold and takes the rest from fingerprints, divided by the root of
+/// threshold / (walks an edge): about this on graphs of several kinds. The question's docs have the measurements.
+const ERROR_OF_THRESHOLD: f64 = 1.9;
+/// What a plan with fewer walks an edge is taken for, because every node has at least some.
+const LEAST_WALKS_PER_EDGE: f64 = 0.5;
+/// The threshold that questions push down to where nobody asks for a precision.
+pub const USUAL_THRESHOLD: f64 = 2.5e-4;
+
 /// The parameters of an index.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -93,6 +101,29 @@ impl Plan {
     #[must_use]
     pub fn visits_of(&self, degree: u64) -> f64 {
         f64::from(self.walks_of(degree)) / self.restart_prob
+    }
+
+    /// The same plan with as many walks as it takes for answers with an L1 error of about `precision` from fingerprints, after
+    /// pushing down to [`USUAL_THRESHOLD`]. More precise answers can be had from fewer walks, by pushing further.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by MAX_WALKS")]
+    pub fn with_precision(&self, precision: f64) -> Plan {
+        let walks_per_edge = (USUAL_THRESHOLD * (ERROR_OF_THRESHOLD / precision).powi(2)).max(LEAST_WALKS_PER_EDGE);
+        let walks_per_edge = ((walks_per_edge * 100.0).ceil() / 100.0).min(MAX_WALKS as f64);
+        let walks = (f64::from(Plan::default().walks) * walks_per_edge).ceil().clamp(1.0, MAX_WALKS as f64) as u32;
+        Plan { walks, walks_per_edge, ..self.clone() }
+    }
+
+    /// About the L1 error of answers that push down to a threshold and take the rest from fingerprints.
+    #[must_use]
+    pub fn precision_of(&self, threshold: f64) -> f64 {
+        ERROR_OF_THRESHOLD * (threshold / self.walks_per_edge.max(LEAST_WALKS_PER_EDGE)).sqrt()
+    }
+
+    /// The threshold to push down to for an L1 error of about `precision`.
+    #[must_use]
+    pub fn threshold_for(&self, precision: f64) -> f64 {
+        (precision / ERROR_OF_THRESHOLD).powi(2) * self.walks_per_edge.max(LEAST_WALKS_PER_EDGE)
     }
 
     /// A digest of everything that the bytes of the fingerprints depend on besides the graph.

@@ -8,7 +8,7 @@ use walkprint_engine::graph::{Graph, Inflow};
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::index::Index;
 use walkprint_engine::labels::Labels;
-use walkprint_engine::query::{Answer, Answerer, Dangling, Method, Question, Seeds, Shape};
+use walkprint_engine::query::{Answer, Answerer, Dangling, LANES, Method, Question, Seeds, Shape};
 
 use super::options::BatchOptions;
 use crate::error::Result;
@@ -18,6 +18,8 @@ const RESIDUAL: f64 = 1e-12;
 /// What an answerer keeps, in bytes a node: see [`Answerer`]; the cores of uniform seeds for the dangling policy and for
 /// popularity, in-degrees, and room to sweep.
 const ANSWERER_BYTES: u64 = 49 + 8 + 8 + 4 + 20;
+/// What `block` keeps besides, in bytes a node.
+const BLOCK_BYTES: u64 = 136;
 
 /// The files that answers come from.
 #[derive(Debug)]
@@ -85,18 +87,25 @@ impl<'world> Answering<'world> {
     pub(crate) fn together(method: Method) -> usize {
         match method {
             Method::Auto | Method::Lookup | Method::Combine | Method::Exact => 1,
+            Method::Block => LANES,
         }
     }
 
     /// What one of these holds on a graph of `nodes` nodes, in bytes.
-    pub(crate) fn bytes(nodes: usize) -> u64 {
-        ANSWERER_BYTES.saturating_mul(nodes as u64)
+    pub(crate) fn bytes(nodes: usize, method: Method) -> u64 {
+        let block = if matches!(method, Method::Auto | Method::Block) { BLOCK_BYTES } else { 0 };
+        (ANSWERER_BYTES + block).saturating_mul(nodes as u64)
     }
 
     /// The answers for sources, in their order; `None` where filters leave nothing, which is no reason to give up on the
-    /// others. An answer does not depend on the other sources.
+    /// others. An answer depends on the other sources by `block` only, and then a little.
     pub(crate) fn answer(&mut self, asked: &Asked, sources: &[NodeId]) -> Result<Vec<Option<Answer>>> {
-        let answers = sources.iter().map(|&source| match self.answerer.answer(&asked.question(source)) {
+        let questions: Vec<Question> = sources.iter().map(|&source| asked.question(source)).collect();
+        let answers = match asked.method {
+            Method::Block => self.answerer.answer_block(&questions)?,
+            _ => questions.iter().map(|question| self.answerer.answer(question)).collect(),
+        };
+        let answers = answers.into_iter().map(|answer| match answer {
             Ok(answer) => Ok(Some(answer)),
             Err(EngineError::NothingLeft { .. }) => Ok(None),
             Err(error) => Err(error.into()),

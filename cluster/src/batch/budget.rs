@@ -2,6 +2,7 @@
 //! their pages back when it needs them.
 
 use walkprint_engine::graph::Graph;
+use walkprint_engine::query::Method;
 
 use super::answering::{Answering, World};
 use super::cut::Cut;
@@ -36,16 +37,16 @@ pub(super) struct Budget {
 
 impl Budget {
     /// Reckons a batch of this cut.
-    pub(super) fn new(cut: &Cut, world: &World, workers: usize) -> Budget {
+    pub(super) fn new(cut: &Cut, world: &World, method: Method, workers: usize) -> Budget {
         let inflow = world.inflow.as_ref().map_or(0, |_| inflow_bytes(&world.graph));
-        Budget::reckon(cut, world.graph.nodes(), inflow, workers)
+        Budget::reckon(cut, Answering::bytes(world.graph.nodes(), method), world.graph.nodes(), inflow, workers)
     }
 
-    fn reckon(cut: &Cut, nodes: usize, inflow: u64, workers: usize) -> Budget {
+    fn reckon(cut: &Cut, answering: u64, nodes: usize, inflow: u64, workers: usize) -> Budget {
         let rows = size_of::<Row>() as u64;
         let task_rows = cut.task_sources.min(cut.sources).saturating_mul(cut.source_rows);
         let part_rows = cut.part_sources.min(cut.sources).saturating_mul(cut.source_rows);
-        let worker = Answering::bytes(nodes).saturating_add(WORKER_BYTES).saturating_add(SLACK * rows * task_rows);
+        let worker = answering.saturating_add(WORKER_BYTES).saturating_add(SLACK * rows * task_rows);
         // The last parts of a small batch are all that there is.
         let parts = PARTS.min(u64::from(cut.parts()));
         Budget {
@@ -99,15 +100,18 @@ mod tests {
 
     #[test]
     fn smaller_files_and_fewer_workers_need_less() {
-        let bytes =
-            |rows, workers| Budget::reckon(&Cut::new(1_000_000, 100, 500_000, rows), 500_000, 0, workers).bytes();
+        let bytes = |rows, workers| {
+            Budget::reckon(&Cut::new(1_000_000, 100, 500_000, rows), 50 << 20, 500_000, 0, workers).bytes()
+        };
         assert!(bytes(Some(100_000), 2) < bytes(None, 2) && bytes(None, 2) < bytes(None, 3));
-        let budget = Budget::reckon(&Cut::new(1_000_000, 100, 500_000, None), 500_000, 1, 2);
+        let budget = Budget::reckon(&Cut::new(1_000_000, 100, 500_000, None), 50 << 20, 500_000, 1, 2);
         assert!(budget.check(budget.bytes()).is_ok());
         let refused = budget.check(budget.bytes() - 1).unwrap_err().to_string();
         assert!(refused.contains("--memory") && refused.contains("--rows-per-file"), "{refused}");
         assert!(
-            Budget::reckon(&Cut::new(u64::MAX / 8, usize::MAX, usize::MAX, None), 1 << 31, 0, 1024).check(1).is_err()
+            Budget::reckon(&Cut::new(u64::MAX / 8, usize::MAX, usize::MAX, None), u64::MAX, 1 << 31, 0, 1024)
+                .check(1)
+                .is_err()
         );
     }
 }

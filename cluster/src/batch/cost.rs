@@ -31,12 +31,15 @@ const LEAST_ROUNDS: u32 = 5;
 const FAR_BEHIND: f64 = 4.0;
 /// `exact` is not even tried when one answer will take more than this share of the batch by another method.
 const TOO_SLOW: f64 = 0.1;
-/// Seconds that pushing along one edge takes: for that guess alone.
-const EDGE_SECONDS: f64 = 1.5e-9;
+/// Seconds that a sweep takes for an edge: for that guess alone.
+const EDGE_SECONDS: f64 = 1e-9;
+/// Seconds that a sweep of a whole block takes for an edge, and how many sweeps a block takes: for another guess.
+const BLOCK_EDGE_SECONDS: f64 = 3e-9;
+const BLOCK_SWEEPS: f64 = 7.0;
 /// Groups whose means the median is taken of.
 const GROUPS: usize = 5;
 /// A method that aims at a precision hits it on the average, not always: a miss by this factor counts as a hit.
-const NEAR_MISS: f64 = 1.5;
+const NEAR_MISS: f64 = 1.2;
 
 /// What a pilot measured.
 #[derive(Debug, Clone)]
@@ -111,10 +114,13 @@ pub(super) fn choose(
 /// The methods that come into question, the most local one first.
 fn candidates(asked: Method, has_index: bool, precision: Option<f64>) -> Vec<Method> {
     match (asked, has_index) {
+        (Method::Auto, false) if precision.is_some() => vec![Method::Block, Method::Exact],
         (Method::Auto, false) => vec![Method::Exact],
         // A look-up is rough: nobody gets it who did not say how rough it may be.
-        (Method::Auto, true) if precision.is_some() => vec![Method::Lookup, Method::Combine, Method::Exact],
-        (Method::Auto, true) => vec![Method::Combine, Method::Exact],
+        (Method::Auto, true) if precision.is_some() => {
+            vec![Method::Lookup, Method::Combine, Method::Block, Method::Exact]
+        }
+        (Method::Auto, true) => vec![Method::Combine, Method::Block, Method::Exact],
         (chosen, _) => vec![chosen],
     }
 }
@@ -218,12 +224,17 @@ impl Survey<'_> {
         Ok((seconds, answers.into_iter().flatten().next_back()))
     }
 
-    /// Whether a method takes so long that one answer costs too much: `exact` on a large graph, beside another method.
+    /// Whether a method takes so long that one answer costs too much: `exact` or `block` on a large graph, beside another method.
     fn is_hopeless(&self, at: usize, samples: &[Sample]) -> bool {
         let others = samples.iter().filter_map(|sample| sample.seconds.first().copied());
         let other = others.fold(f64::INFINITY, f64::min);
-        let guess = exact_seconds(&self.world.graph, self.world.restart_prob, self.asked.residual);
-        self.candidates[at] == Method::Exact && TOO_SLOW * self.batch_seconds(other) < guess
+        let graph = &self.world.graph;
+        let guess = match self.candidates[at] {
+            Method::Exact => exact_seconds(graph, self.world.restart_prob, self.asked.residual),
+            Method::Block => (graph.edges() + graph.nodes()) as f64 * BLOCK_EDGE_SECONDS * BLOCK_SWEEPS,
+            Method::Auto | Method::Lookup | Method::Combine => return false,
+        };
+        TOO_SLOW * self.batch_seconds(other) < guess
     }
 
     fn batch_seconds(&self, seconds_per_source: f64) -> f64 {
@@ -307,7 +318,8 @@ mod tests {
 
     #[test]
     fn nobody_gets_a_look_up_unasked() {
-        assert_eq!(candidates(Method::Auto, false, Some(0.5)), [Method::Exact]);
+        assert_eq!(candidates(Method::Auto, false, None), [Method::Exact]);
+        assert_eq!(candidates(Method::Auto, false, Some(0.5)), [Method::Block, Method::Exact]);
         assert!(!candidates(Method::Auto, true, None).contains(&Method::Lookup));
         assert!(candidates(Method::Auto, true, Some(0.5)).contains(&Method::Lookup));
         assert_eq!(candidates(Method::Lookup, true, None), [Method::Lookup]);

@@ -97,7 +97,7 @@ pub fn run_batch(
     let resolved = Resolved::new(options, &store, &world.labels)?;
     let nodes = world.graph.nodes();
     let cut = Cut::new(resolved.nodes.len() as u64, options.top, nodes, options.rows_per_file);
-    let budget = Budget::new(&cut, &world, options.workers);
+    let budget = Budget::new(&cut, &world, options.method, options.workers);
     budget.check(options.memory_bytes)?;
     progress.all_sources.store(cut.sources, Ordering::Relaxed);
 
@@ -192,7 +192,8 @@ fn open(store: &Store, options: &BatchOptions) -> Result<Arc<World>> {
 }
 
 fn parameters(options: &BatchOptions, world: &World, resolved: &Resolved, asked: &Asked, cut: &Cut) -> Parameters {
-    let used = world.index.as_ref().filter(|_| asked.method != Method::Exact).map(Index::entry);
+    let used =
+        world.index.as_ref().filter(|_| !matches!(asked.method, Method::Exact | Method::Block)).map(Index::entry);
     Parameters {
         top: asked.top,
         method: asked.method.to_string(),

@@ -27,7 +27,7 @@ pub struct BatchOptions {
     pub format: Format,
     /// How to answer. [`Method::Auto`] measures all that will do on a sample, and takes the fastest.
     pub method: Method,
-    /// The L1 error from exact that [`Method::Auto`] may put up with. Without it everything but a look-up will do.
+    /// The L1 error to aim at, and that [`Method::Auto`] may put up with. Without it everything but a look-up will do.
     pub precision: Option<f64>,
     /// What a walk does at dangling nodes.
     pub dangling: Dangling,

@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: BatchArguments) -> anyhow::Result<Outcome> {
         out: arguments.out,
         format: arguments.format,
         method: arguments.method,
-        precision: arguments.precision,
+        precision: Some(arguments.precision),
         dangling: arguments.dangling,
         shape,
         index: arguments.index,

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use walkprint_cluster::build::estimate;
+use walkprint_engine::plan::USUAL_THRESHOLD;
 use walkprint_engine::store::Store;
 
 use crate::arguments::PlanArguments;
@@ -19,6 +20,7 @@ pub(crate) fn run(arguments: PlanArguments) -> anyhow::Result<Outcome> {
             "walks": estimate.walks,
             "pipelines": estimate.pipelines,
             "sampled_sources": estimate.sampled_sources,
+            "precision": plan.precision_of(USUAL_THRESHOLD),
             "steps": estimate.steps,
             "entries": estimate.entries,
             "bytes": estimate.bytes,
@@ -29,14 +31,18 @@ pub(crate) fn run(arguments: PlanArguments) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Done);
     }
     print(&format!(
-        "walks     {} from {} nodes, in {} pipelines\n\
+        "walks     {} from {} nodes (--walks {} --walks-per-edge {}), in {} pipelines\n\
+         precision an L1 error of about {:.2} from fingerprints after the usual pushing; questions may ask for less\n\
          steps     about {}, {} with {workers} workers on this machine\n\
          disk      about {} for {} entries\n\
          memory    {} at best, {} at least (--memory)\n\
          from a sample of {} nodes\n",
         count(estimate.walks),
         count(store.manifest().graph.report.nodes),
+        plan.walks,
+        plan.walks_per_edge,
         count(estimate.pipelines as u64),
+        plan.precision_of(USUAL_THRESHOLD),
         count(estimate.steps),
         duration(estimate.time),
         size(estimate.bytes),

@@ -6,22 +6,23 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
+use walkprint_cluster::choice::{Wanted, choose_index};
 use walkprint_cluster::explanation::{Picture, dot, svg, text};
-use walkprint_engine::graph::Graph;
 use walkprint_engine::index::Index;
 use walkprint_engine::kinds::Kinds;
 use walkprint_engine::labels::Labels;
-use walkprint_engine::plan::Plan;
 use walkprint_engine::query::{Answer, Answerer, ExplainSettings, Method, Question, Seeds, Status};
 use walkprint_engine::store::Store;
 
-use crate::arguments::{ExplainAs, QueryArguments};
+use crate::arguments::{ExplainAs, PRECISION, QueryArguments};
 use crate::terminal::{Outcome, print, print_json};
 
 pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     let store = Store::open(&arguments.store)?;
     let (graph, labels) = (store.graph()?, store.labels()?);
-    let (index, restart_prob) = choose_index(&store, &graph, &arguments, arguments.restart.given())?;
+    let wanted =
+        Wanted { index: arguments.index.as_deref(), restart_prob: arguments.restart.given(), method: arguments.method };
+    let (index, restart_prob) = choose_index(&store, &graph, wanted)?;
     let mut seeds = arguments.seeds.iter().map(|text| seed(text, &labels)).collect::<anyhow::Result<Vec<_>>>()?;
     if let Some(file) = &arguments.seeds_file {
         read_seeds(file, &mut seeds)?;
@@ -31,6 +32,10 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     question.top = arguments.top;
     question.dangling = arguments.dangling;
     question.residual = arguments.residual;
+    question.precision = match arguments.method {
+        Method::Lookup => arguments.precision,
+        _ => Some(arguments.precision.unwrap_or(PRECISION)),
+    };
     question.shape = arguments.shape.shape(&store, &labels)?;
     let began = Instant::now();
     let mut answerer = Answerer::new(&graph, &labels, index.as_ref(), restart_prob)?;
@@ -43,7 +48,7 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     if let Some(drawn @ (ExplainAs::Dot | ExplainAs::Svg)) = arguments.explain {
         print(&if drawn == ExplainAs::Dot { dot(&picture()) } else { svg(&picture()) })?;
     } else if arguments.json || arguments.explain == Some(ExplainAs::Json) {
-        let used = index.as_ref().filter(|_| answer.method != Method::Exact).map(Index::entry);
+        let used = index.as_ref().filter(|_| !matches!(answer.method, Method::Exact | Method::Block)).map(Index::entry);
         let mut printed = json!({
             "results": results(&answer, kinds.as_ref())?,
             "method": answer.method,
@@ -68,54 +73,6 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
         print(&format!("{}{}\n{why}", table(&answer, Width::Full), summary(&answer, restart_prob, took_us)))?;
     }
     Ok(Outcome::Done)
-}
-
-/// Which index answers, and with which restart probability.
-fn choose_index(
-    store: &Store,
-    graph: &Graph,
-    arguments: &QueryArguments,
-    wanted: Option<f64>,
-) -> anyhow::Result<(Option<Index>, f64)> {
-    let entries = &store.manifest().indexes;
-    let fits = |plan: &Plan| wanted.is_none_or(|wanted| (plan.restart_prob - wanted).abs() < 1e-12);
-    let may_be_exact = matches!(arguments.method, Method::Auto | Method::Exact);
-    let chosen = match &arguments.index {
-        Some(name) => {
-            let index = store.index(name, graph)?;
-            let built = index.plan().restart_prob;
-            if let Some(wanted) = wanted.filter(|_| !fits(index.plan())) {
-                if arguments.method != Method::Exact {
-                    bail!("index {name:?} has restart probability {built}, not {wanted}; leave out one of the two");
-                }
-                return Ok((None, wanted));
-            }
-            Some(index)
-        }
-        None => {
-            let default = entries.iter().find(|entry| entry.name == "default" && fits(&entry.plan));
-            let entry = default.or_else(|| entries.iter().find(|entry| fits(&entry.plan)));
-            entry.map(|entry| store.index(&entry.name, graph)).transpose()?
-        }
-    };
-    match (chosen, wanted) {
-        (Some(index), _) => {
-            let restart_prob = index.plan().restart_prob;
-            Ok((Some(index), restart_prob))
-        }
-        (None, Some(wanted)) if may_be_exact => Ok((None, wanted)),
-        (None, Some(wanted)) => bail!(
-            "{}: no index with restart probability {wanted}; build one with `walkprint index --restart-prob {wanted} \
-             --name NAME`, or ask with --method exact",
-            store.path().display()
-        ),
-        (None, None) if may_be_exact => Ok((None, Plan::default().restart_prob)),
-        (None, None) => bail!(
-            "{}: no index yet; build one with `walkprint index {}`, or ask with --method exact",
-            store.path().display(),
-            store.path().display()
-        ),
-    }
 }
 
 /// A seed as typed: an id, or an id and a weight.
@@ -205,7 +162,10 @@ fn score(score: f64) -> String {
 fn summary(answer: &Answer, restart_prob: f64, took_us: u64) -> String {
     let how = match answer.status {
         Status::Exact { error_bound, .. } => format!("exact, all scores together off by at most {error_bound:.1e}"),
-        Status::Estimated { sampled, .. } => format!("{}, {:.1} % by walks", answer.method, sampled * 100.0),
+        Status::Estimated { sampled, l1_error } => {
+            let walks = if sampled == 0.0 { String::new() } else { format!("{:.1} % by walks, ", sampled * 100.0) };
+            format!("{}, {walks}all scores together off by about {l1_error:.1e}", answer.method)
+        }
     };
     let truncated =
         if answer.truncated { "; fewer nodes than asked for can be reached and pass the filters" } else { "" };

@@ -8,8 +8,8 @@
 //!   stay in the cache. (On social graphs and most others in- and out-degree go along.)
 //! - **Slices.** Eight rows of about the same length lie side by side, first in-edge next to first in-edge (SELL-C-σ, Kreutzer,
 //!   Hager, Wellein, Fehske & Bishop, SIAM J. Sci. Comput. 2014). Loops have the same length for a long time, and nothing
-//!   has to be mispredicted. What is missing in the shorter rows of a slice points to [`Inflow::nothing`].
-//!   Rows of [`LONG`] in-edges or more lie one by one.
+//!   has to be mispredicted. What is missing in the shorter rows of a slice points to a place that is always zero.
+//!   Rows of 48 in-edges or more lie one by one.
 //! - **Regions.** Nodes that have out-edges come first, dangling ones after them: nothing reads from those.
 //!
 //! ```text

@@ -182,7 +182,7 @@ impl<'a> Answerer<'a> {
     /// small that it takes no longer than `combine`; `combine` otherwise.
     ///
     /// Cost: see the methods; then one pass over the scores, and an id and a standard error for each result. The
-    /// first question with [`Dangling::Uniform`] also pays for one exact answer, which is kept. A [`Shape`](super::Shape) that
+    /// first question with [`Dangling::Uniform`] also pays for one exact answer, which is kept. A [`Shape`] that
     /// asks for support costs an answer more for each seed and one for the whole, and ten bytes a node while it is counted.
     ///
     /// # Errors
@@ -194,7 +194,7 @@ impl<'a> Answerer<'a> {
         answer
     }
 
-    /// The scores of all nodes, whatever the question's [`Shape`](super::Shape): for measuring and testing. Cost: as [`Answerer::answer`], plus one pass over all nodes
+    /// The scores of all nodes, whatever the question's [`Shape`]: for measuring and testing. Cost: as [`Answerer::answer`], plus one pass over all nodes
     /// and a standard error for each that fingerprints met.
     ///
     /// # Errors
@@ -206,13 +206,14 @@ impl<'a> Answerer<'a> {
     }
 
     /// The best nodes for each of many questions, in blocks of [`LANES`] by [`Method::Block`], whatever method they name.
-    /// Precision is that of the most demanding question of a block.
+    /// Precision is that of the most demanding question of a block. The inner result is an error where the filters of one question
+    /// leave nothing, which is no reason to give up on the others.
     ///
     /// Cost: a quarter or so of asking one after the other.
     ///
     /// # Errors
     /// As [`Answerer::answer`].
-    pub fn answer_block(&mut self, questions: &[Question]) -> Result<Vec<Answer>> {
+    pub fn answer_block(&mut self, questions: &[Question]) -> Result<Vec<Result<Answer>>> {
         let mut answers = Vec::with_capacity(questions.len());
         for questions in questions.chunks(LANES) {
             let block: Vec<&Question> = questions.iter().collect();
@@ -223,7 +224,7 @@ impl<'a> Answerer<'a> {
         Ok(answers)
     }
 
-    fn ranked_block(&mut self, questions: &[&Question], answers: &mut Vec<Answer>) -> Result<()> {
+    fn ranked_block(&mut self, questions: &[&Question], answers: &mut Vec<Result<Answer>>) -> Result<()> {
         for question in questions {
             question.check(self.graph.nodes())?;
             self.prepare(question)?;
@@ -240,8 +241,12 @@ impl<'a> Answerer<'a> {
         for (lane, question) in questions.iter().enumerate() {
             let found = plain(&question).then(|| std::mem::take(&mut best[lane]));
             let core = self.take_lane(question, lane, found);
-            answers.push(self.rank(question, core, supporters[lane].as_deref())?);
+            let answer = self.rank(question, core, supporters[lane].as_deref());
             self.space.clear();
+            match answer {
+                Err(error) if !matches!(error, Error::NothingLeft { .. }) => return Err(error),
+                answer => answers.push(answer),
+            }
         }
         Ok(())
     }
@@ -323,7 +328,7 @@ impl<'a> Answerer<'a> {
     pub(super) fn parts(&mut self, question: &Question, nodes: &[NodeId]) -> Result<Vec<Part>> {
         let parts = self.core(question).and_then(|core| {
             let (space, graph) = (&self.space, self.graph);
-            let scaling = self.scaling(question.dangling, core.lacking)?;
+            let scaling = self.scaling(question.dangling, &core)?;
             let part = |&node: &NodeId| {
                 let paid = space.core(node);
                 Ok(Part {
@@ -356,6 +361,9 @@ impl<'a> Answerer<'a> {
             }
             Method::Lookup => {
                 let l1_error = lookup::solve(index()?, space, seeds)?;
+                if let Some(asked) = question.precision.filter(|&asked| asked < l1_error) {
+                    return Err(Error::Imprecise { asked, reached: l1_error });
+                }
                 Core::new(method, 0.0, Status::Estimated { sampled: 1.0, l1_error }, Errors::Tally)
             }
             Method::Combine => {
@@ -436,6 +444,9 @@ impl<'a> Answerer<'a> {
         self.space.clear();
         let mut supporters = vec![0; self.graph.nodes()];
         let mut alone = Question { method: core.method, dangling, shape: Shape::default(), ..question.clone() };
+        if core.method == Method::Lookup {
+            alone.precision = None; // the whole was precise enough
+        }
         for &(seed, weight) in seeds {
             alone.seeds = Seeds::single(seed);
             let core = self.core(&alone)?;

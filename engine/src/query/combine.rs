@@ -43,11 +43,6 @@ const STEP_COST: f64 = 5.0;
 /// Sweeps to an error of 0.1, and for every factor of *e* below: what graphs of many kinds took in the mean.
 const SWEEPS: (f64, f64) = (2.0, 1.2);
 
-/// The L1 error at a threshold, divided by the root of threshold / (walks an edge): about this on graphs of several kinds.
-const ERROR_OF_THRESHOLD: f64 = 1.9;
-/// What a plan with fewer walks an edge is taken for, because every node has at least some.
-const LEAST_WALKS_PER_EDGE: f64 = 0.5;
-
 /// Where the mass of the seeds went that was not pushed, and what came of it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Left {
@@ -127,15 +122,11 @@ pub(super) struct Bound {
 impl Bound {
     /// What a question asks for, with an index of this plan.
     ///
-    /// The L1 error of fingerprints grows with the square root of threshold / (walks an edge): [`PushBound`] has the
-    /// measurements that [`ERROR_OF_THRESHOLD`] sums up.
+    /// The L1 error of fingerprints grows with the square root of threshold / (walks an edge).
     pub(super) fn of(question: &Question, plan: &Plan) -> Bound {
-        let walks_per_edge = plan.walks_per_edge.max(LEAST_WALKS_PER_EDGE);
         let mut push = question.push;
-        if let Some(precision) = question.precision {
-            push.threshold = (precision / ERROR_OF_THRESHOLD).powi(2) * walks_per_edge;
-        }
-        let precision = question.precision.unwrap_or(ERROR_OF_THRESHOLD * (push.threshold / walks_per_edge).sqrt());
+        push.threshold = question.precision.map_or(push.threshold, |precision| plan.threshold_for(precision));
+        let precision = question.precision.unwrap_or_else(|| plan.precision_of(push.threshold));
         Bound { push, precision: precision.min(0.5) }
     }
 }

@@ -207,7 +207,10 @@ impl Answerer<'_> {
             return Err(Error::Parameter { name: "answer", expected, got });
         }
         let (method, dangling) = (answer.method, linear(answer.dangling));
-        let whole = Question { method, dangling, shape: Shape::default(), ..question.clone() };
+        let mut whole = Question { method, dangling, shape: Shape::default(), ..question.clone() };
+        if method == Method::Lookup {
+            whole.precision = None; // the answer was precise enough
+        }
         let parts = self.parts(&whole, &nodes)?;
         let seeds = question.seeds.weights();
         let bounds = Bounds { edges: settings.edges, work: settings.work };

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::seeds::Seeds;
 use super::shape::Shape;
 use crate::error::{Error, Result};
+use crate::plan::USUAL_THRESHOLD;
 
 /// A question about a set of seeds.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +61,7 @@ pub struct PushBound {
 impl Default for PushBound {
     /// On graphs like soc-Epinions1 as much time goes to fingerprints as to the exact last step; nothing is left out.
     fn default() -> Self {
-        PushBound { threshold: 2.5e-4, work: 50_000_000, drop: 0.0, sweep: true }
+        PushBound { threshold: USUAL_THRESHOLD, work: 50_000_000, drop: 0.0, sweep: true }
     }
 }
 
