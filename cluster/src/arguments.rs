@@ -17,8 +17,14 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-/// The L1 distance from exact scores that answers aim at, unless somebody asks for another.
-pub(crate) const PRECISION: f64 = 0.05;
+/// The L1 distance from exact scores that answers aim at: 0.05, unless somebody asks for another. Whoever asks for a look-up or
+/// an exact answer takes what it gives.
+pub(crate) fn precision_of(method: Method, asked: Option<f64>) -> Option<f64> {
+    match method {
+        Method::Lookup | Method::Exact => asked,
+        Method::Auto | Method::Combine | Method::Block => Some(asked.unwrap_or(0.05)),
+    }
+}
 
 /// Fully personalized PageRank: for every node of a weighted graph, the nodes that matter to it.
 #[derive(Debug, Parser)]
@@ -237,7 +243,7 @@ pub(crate) struct QueryArguments {
     pub(crate) index: Option<String>,
     #[command(flatten)]
     pub(crate) restart: RestartArguments,
-    /// The L1 distance from exact scores to aim at [default: 0.05, and whatever it is for --method lookup]
+    /// The L1 distance from exact scores to aim at [default: 0.05; for --method lookup and exact what they give]
     #[arg(long, value_name = "L1", value_parser = precision)]
     pub(crate) precision: Option<f64>,
     /// For --method exact: stop when this much of the seeds' mass is unaccounted for
@@ -289,9 +295,9 @@ pub(crate) struct BatchArguments {
     /// How to answer: auto, lookup, combine, block, exact; auto measures what is fastest here
     #[arg(long, default_value_t = Method::Auto)]
     pub(crate) method: Method,
-    /// The L1 distance from exact scores to aim at
-    #[arg(long, value_name = "L1", default_value_t = PRECISION, value_parser = precision)]
-    pub(crate) precision: f64,
+    /// The L1 distance from exact scores to aim at [default: 0.05; for --method lookup and exact what they give]
+    #[arg(long, value_name = "L1", value_parser = precision)]
+    pub(crate) precision: Option<f64>,
     #[command(flatten)]
     pub(crate) shape: ShapeArguments,
     /// What a walk does at a node without out-edges: restart, drop, self-loop, uniform

@@ -242,16 +242,30 @@ fn rows_are_the_answers_of_single_questions() {
     let sources: Vec<i64> = (-700..3300).step_by(127).collect();
     let list: String = sources.iter().rev().map(|id| format!("{id}\n")).collect();
     write(place.path(), "list.txt", list);
-    for method in [Method::Lookup, Method::Combine, Method::Exact] {
+    for method in [Method::Lookup, Method::Combine, Method::Exact, Method::Block] {
         let (name, out) = (method.to_string(), format!("out-{method}"));
         let arguments = ["batch", "s.wp", "--sources", "list.txt", "--top", "30", "--method", &name, "--out", &out];
         let _ = run(place.path(), &arguments).done();
         let mut answerer = Answerer::new(&graph, &labels, Some(&index), index.plan().restart_prob).unwrap();
-        let mut expected = Vec::new();
-        for source in &sources {
+        let question = |source: &i64| {
             let mut question = Question::new(Seeds::resolve(&labels, &[(source.to_string(), 1.0)]).unwrap());
             (question.top, question.method) = (30, method);
-            for result in answerer.answer(&question).unwrap().results {
+            question.precision = Some(0.05).filter(|_| matches!(method, Method::Combine | Method::Block));
+            question
+        };
+        // A block is answered in the order of nodes.
+        let mut by_node: Vec<usize> = (0..sources.len()).collect();
+        by_node.sort_by_key(|&at| labels.node(&sources[at].to_string()).unwrap());
+        let questions: Vec<Question> = by_node.iter().map(|&at| question(&sources[at])).collect();
+        let blocks = answerer.answer_block(&questions).unwrap();
+        let mut expected = Vec::new();
+        for (at, source) in sources.iter().enumerate() {
+            let answer = if method == Method::Block {
+                blocks[by_node.iter().position(|&of| of == at).unwrap()].as_ref().unwrap().clone()
+            } else {
+                answerer.answer(&question(source)).unwrap()
+            };
+            for result in answer.results {
                 #[expect(clippy::cast_possible_truncation, reason = "scores are stored in single precision")]
                 let [score, error] = [result.score, result.std_error].map(|number| (number as f32).to_string());
                 expected.push([source.to_string(), result.id, score, error, result.rank.to_string()]);
@@ -431,9 +445,9 @@ fn auto_measures_and_keeps_to_the_precision() {
     for (out, precision) in [("fine", 1e-9), ("usual", 0.05), ("rough", 0.9)] {
         let json = ask(out, &["--precision", &precision.to_string()]);
         assert!(2 <= methods(&json).len(), "{json}");
-        // The fastest of those that are precise enough; a miss by half is none.
+        // The fastest of those that are precise enough; a miss by a fifth is none.
         let measured = json["pilot"]["methods"].as_array().unwrap().iter();
-        let enough = measured.filter(|one| one["estimated_l1"].as_f64().unwrap() <= 1.5 * precision);
+        let enough = measured.filter(|one| one["estimated_l1"].as_f64().unwrap() <= 1.2 * precision);
         let fastest = enough.min_by(|a, b| {
             let time = |one: &Value| one["seconds_per_source"].as_f64().unwrap();
             time(a).total_cmp(&time(b))
@@ -442,7 +456,6 @@ fn auto_measures_and_keeps_to_the_precision() {
         assert_eq!(manifest(&place.path().join(out))["parameters"]["method"], json["method"]);
         assert!(0.0 < json["predicted_seconds"].as_f64().unwrap() && 0.0 < json["answering_seconds"].as_f64().unwrap());
     }
-    assert!(!methods(&ask("default", &[])).contains(&"lookup".to_owned()), "nobody asked for a rough answer");
 }
 
 #[test]

@@ -59,7 +59,8 @@ impl Asked {
         question.top = self.top;
         question.dangling = self.dangling;
         question.residual = self.residual;
-        question.precision = self.precision;
+        // A look-up that is too rough is found before the batch starts, not by one of its sources.
+        question.precision = self.precision.filter(|_| self.method != Method::Lookup);
         question.shape = self.shape.clone();
         question
     }

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use walkprint_engine::error::Error as EngineError;
 use walkprint_engine::graph::Graph;
 use walkprint_engine::ids::NodeId;
-use walkprint_engine::query::{Answer, Method, Shape, Status};
+use walkprint_engine::query::{Answer, LEAST_PRECISION, Method, Shape, Status};
 
 use super::answering::{Answering, Asked, World};
 use super::options::BatchProgress;
@@ -82,17 +83,18 @@ pub(super) fn choose(
     tick: &mut dyn FnMut(),
 ) -> Result<(Method, Option<Pilot>)> {
     let candidates = candidates(asked.method, world.index.is_some(), precision);
-    if sources.len() < ENOUGH_SOURCES && (precision.is_none() || candidates.len() == 1) {
+    if sources.len() < ENOUGH_SOURCES {
         // An answer tells what `auto` means here; and that the method can be had at all.
         let (mut answering, bare) = (Answering::new(world)?, Asked { shape: Shape::default(), ..asked.clone() });
-        let mut method = |asked| -> Result<Option<Method>> {
-            Ok(answering.answer(asked, &sources[..1])?.pop().flatten().map(|answer| answer.method))
-        };
-        let found = match method(asked)? {
-            None => method(&bare)?, // filters left nothing for this source
+        let mut first =
+            |asked| -> Result<Option<Answer>> { Ok(answering.answer(asked, &sources[..1])?.pop().flatten()) };
+        let found = match first(asked)? {
+            None => first(&bare)?, // filters left nothing for this source
             found => found,
         };
-        return Ok((found.unwrap_or(Method::Exact), None));
+        let Some(found) = found else { return Ok((Method::Exact, None)) };
+        refuse_rough(found.method, l1_error(&found), precision)?;
+        return Ok((found.method, None));
     }
     let began = Instant::now();
     let survey = Survey { world, asked, candidates: &candidates, sources, workers, progress };
@@ -107,13 +109,34 @@ pub(super) fn choose(
         }
     }
     let chosen = best(&measured, precision).expect("the first candidate is always measured");
+    if let Some(one) = measured.iter().find(|one| one.method == chosen) {
+        refuse_rough(chosen, one.estimated_l1, precision)?;
+    }
     let pilot = Pilot { measured, chosen, seconds: began.elapsed().as_secs_f64() };
     Ok((chosen, Some(pilot)))
 }
 
+/// The L1 error of an answer: a bound for an exact one, an estimate for others.
+fn l1_error(answer: &Answer) -> f64 {
+    match answer.status {
+        Status::Exact { error_bound, .. } => error_bound,
+        Status::Estimated { l1_error, .. } => l1_error,
+    }
+}
+
+/// Refuses look-ups that are not precise enough for whoever named a precision beside them. Other methods go on until they are.
+fn refuse_rough(method: Method, reached: f64, precision: Option<f64>) -> Result<()> {
+    match precision {
+        Some(asked) if method == Method::Lookup && NEAR_MISS * asked < reached => {
+            Err(EngineError::Imprecise { asked, reached }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The methods that come into question, the most local one first.
 fn candidates(asked: Method, has_index: bool, precision: Option<f64>) -> Vec<Method> {
-    match (asked, has_index) {
+    let mut candidates = match (asked, has_index) {
         (Method::Auto, false) if precision.is_some() => vec![Method::Block, Method::Exact],
         (Method::Auto, false) => vec![Method::Exact],
         // A look-up is rough: nobody gets it who did not say how rough it may be.
@@ -121,8 +144,11 @@ fn candidates(asked: Method, has_index: bool, precision: Option<f64>) -> Vec<Met
             vec![Method::Lookup, Method::Combine, Method::Block, Method::Exact]
         }
         (Method::Auto, true) => vec![Method::Combine, Method::Block, Method::Exact],
-        (chosen, _) => vec![chosen],
-    }
+        (chosen, _) => return vec![chosen],
+    };
+    candidates
+        .retain(|&method| method != Method::Block || precision.is_none_or(|precision| LEAST_PRECISION <= precision));
+    candidates
 }
 
 /// The fastest method that is precise enough, or the most precise one when none is.
@@ -194,10 +220,7 @@ impl Survey<'_> {
                         sample.seconds.clear(); // the first answer warmed up
                     }
                     sample.seconds.push(seconds);
-                    sample.l1_errors.extend(answer.map(|answer| match answer.status {
-                        Status::Exact { error_bound, .. } => error_bound,
-                        Status::Estimated { l1_error, .. } => l1_error,
-                    }));
+                    sample.l1_errors.extend(answer.as_ref().map(l1_error));
                 }
             }
             let elapsed = began.elapsed();

@@ -11,7 +11,7 @@ use walkprint_cluster::batch::{BatchOptions, BatchOutcome, BatchProgress, Pilot,
 use walkprint_cluster::error::Error;
 use walkprint_engine::store::Store;
 
-use crate::arguments::BatchArguments;
+use crate::arguments::{BatchArguments, precision_of};
 use crate::terminal::{
     Outcome, count, duration, half_of_memory, note, print, print_json, processors, progress_bar, size, stop_flag,
 };
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: BatchArguments) -> anyhow::Result<Outcome> {
         out: arguments.out,
         format: arguments.format,
         method: arguments.method,
-        precision: Some(arguments.precision),
+        precision: precision_of(arguments.method, arguments.precision),
         dangling: arguments.dangling,
         shape,
         index: arguments.index,

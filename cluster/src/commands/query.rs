@@ -14,7 +14,7 @@ use walkprint_engine::labels::Labels;
 use walkprint_engine::query::{Answer, Answerer, ExplainSettings, Method, Question, Seeds, Status};
 use walkprint_engine::store::Store;
 
-use crate::arguments::{ExplainAs, PRECISION, QueryArguments};
+use crate::arguments::{ExplainAs, QueryArguments, precision_of};
 use crate::terminal::{Outcome, print, print_json};
 
 pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
@@ -32,16 +32,14 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     question.top = arguments.top;
     question.dangling = arguments.dangling;
     question.residual = arguments.residual;
-    question.precision = match arguments.method {
-        Method::Lookup => arguments.precision,
-        _ => Some(arguments.precision.unwrap_or(PRECISION)),
-    };
+    question.precision = precision_of(arguments.method, arguments.precision);
     question.shape = arguments.shape.shape(&store, &labels)?;
     let began = Instant::now();
     let mut answerer = Answerer::new(&graph, &labels, index.as_ref(), restart_prob)?;
     let answer = answerer.answer(&question)?;
     let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let kinds = store.kinds()?;
+    // A table needs no types: a damaged file of them is no reason to refuse one.
+    let kinds = if arguments.json || arguments.explain.is_some() { store.kinds()? } else { None };
     let settings = ExplainSettings { paths: arguments.paths, kinds: kinds.as_ref(), ..ExplainSettings::default() };
     let explained = arguments.explain.map(|_| answerer.explain(&question, &answer, &settings)).transpose()?;
     let picture = || explained.as_ref().map(|explained| Picture::new(explained, restart_prob)).unwrap_or_default();

@@ -92,6 +92,17 @@ impl Core {
     fn new(method: Method, lacking: f64, status: Status, errors: Errors) -> Core {
         Core { method, lacking, status, errors, mass: None }
     }
+
+    /// The variance of the mass that ended at dangling nodes, and with it of the sum of all scores, after sweeps. Mass is
+    /// conserved, so that it is off by no more than all scores together; and it is known not to be off where none ended.
+    fn ended_variance(&self, space: &Workspace) -> f64 {
+        match self.status {
+            Status::Estimated { l1_error, .. } if self.errors != Errors::Tally && space.ended != 0.0 => {
+                l1_error * l1_error
+            }
+            _ => 0.0,
+        }
+    }
 }
 
 impl<'a> Answerer<'a> {
@@ -418,10 +429,11 @@ impl<'a> Answerer<'a> {
                 if !(0.0 < sum && sum.is_finite()) {
                     return Err(Error::damaged(self.graph.path(), format!("scores sum to {sum}")));
                 }
-                Scaling::restart(sum, space.drawn.sum_variance, residual)
+                Scaling::restart(sum, space.drawn.sum_variance + core.ended_variance(space), residual)
             }
             (Dangling::Uniform, Some(uniform)) => {
                 let (tallied, variance) = dangling::tallied_end(self.graph, self.restart_prob, space);
+                let variance = variance + core.ended_variance(space);
                 Scaling::uniform(space.ended + tallied, variance, uniform, residual)
             }
             (Dangling::SelfLoop, _) => Scaling::self_loop(self.restart_prob, residual),

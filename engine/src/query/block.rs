@@ -20,8 +20,10 @@ pub const LANES: usize = 16;
 pub const LEAST_PRECISION: f64 = 1e-5;
 /// More sweeps than any graph needs from a restart probability of 0.01 up.
 const MOST_SWEEPS: u32 = 10_000;
-/// Sweeps without progress after which rounding has the last word.
-const STUCK: u32 = 4;
+/// Sweeps of a lane without progress after which its mass is no longer restored; sweeps without progress of any lane after
+/// which rounding has the last word.
+const LANE_STUCK: u32 = 4;
+const STUCK: u32 = 12;
 
 /// One number a lane.
 type Row = [f32; LANES];
@@ -59,6 +61,8 @@ pub(super) struct Lane {
     moved: f64,
     /// By what `moved` shrank.
     rate: f64,
+    /// Sweeps in which it did not.
+    stuck: u32,
     ahead: f64,
     mean_change: f64,
     /// An estimate of the L1 error.
@@ -207,13 +211,18 @@ impl Lane {
     /// Restores the mass and estimates the error, as [`super::sweep`] does.
     fn take(&mut self, restart_prob: f64, before: Option<f64>, (live, dangling, moved): (f64, f64, f64)) {
         self.mean_change = if live == 0.0 { 0.0 } else { moved / live };
-        self.scale = restart_prob / (restart_prob * live + dangling);
-        let moved = moved * self.scale;
+        let restored = restart_prob / (restart_prob * live + dangling);
+        let scale = if self.stuck < LANE_STUCK { restored } else { self.scale };
+        let off = (1.0 - scale / self.scale).abs();
+        self.scale = scale;
+        let moved = moved * scale;
+        self.stuck += u32::from(before.is_some_and(|before| before <= moved));
+        let bound = (1.0 - restart_prob) * moved / restart_prob + off;
         self.rate = before.filter(|&before| moved < RATES.1 * before).map_or(RATES.1, |before| moved / before);
         let rate = (SLOWING * self.rate + RATES.0).min(RATES.1);
-        self.ahead = self.scale * rate / (1.0 - rate);
+        self.estimate = bound.min(moved * rate / (1.0 - rate));
+        self.ahead = if moved == 0.0 { 0.0 } else { scale * self.estimate / moved };
         self.moved = moved;
-        self.estimate = moved * rate / (1.0 - rate);
         self.mass = (live + dangling) * self.scale;
         self.ended = dangling * self.scale * (1.0 - restart_prob) / restart_prob;
     }

@@ -12,9 +12,9 @@
 //! where sweeps take 13 (L1 1e-8, restart probability 0.15): ARCHITECTURE, "Answers".
 //!
 //! **The L1 error is at most the residual that is returned.** After the local phase `answer <= q` everywhere and the sum of
-//! residuals bounds the error; after sweeps it is their bound (see [`super::sweep`]). Rounding comes on top: at a target
-//! of 1e-14 the L1 distance from a dense solve stays below 1e-13 for restart probabilities from 0.01 to 1. (Test:
-//! `query::tests::exactness`.) Where rounding forbids the target, the residual that was reached is returned.
+//! residuals bounds the error; after sweeps it is their bound (see [`super::sweep`]). Rounding comes on top, in proportion to
+//! 1 / restart probability: at a target of 1e-14 the L1 distance from a dense solve stays below 1e-13 for restart
+//! probabilities from 0.01 to 1. (Test: `query::tests::exactness`.) Where rounding forbids the target, the residual that was reached is returned.
 
 use super::push::{self, MOST_ROUNDS, Pushed, Pusher, Stop};
 use super::sweep::{Goal, LazySweeper};

@@ -29,7 +29,7 @@ fn every_policy_is_what_its_dense_definition_says() {
                 let Status::Exact { error_bound, .. } = got.status else { panic!("{:?}", got.status) };
                 let error = l1(&got.scores, &expected);
                 assert!(
-                    error <= error_bound + 1e-13,
+                    error <= error_bound + 1e-13_f64.max(2e-14 / restart_prob),
                     "{nodes} nodes, {restart_prob}, {dangling}: {error:e} {error_bound:e}"
                 );
             }
