@@ -159,7 +159,6 @@ impl Sweeper {
         let mut reached = Reached { bound: f64::INFINITY, estimate: f64::INFINITY };
         for _ in 0..MOST_ROUNDS {
             let Sums { live, dangling, moved } = self.sweep(onward);
-            let moved = (moved - (2.0 * f64::EPSILON / restart_prob).min(ROUNDED) * (live + dangling)).max(0.0);
             self.mean_change = if live == 0.0 { 0.0 } else { moved / live };
             let mut moved = moved * self.scale;
             // All masses in units of the scale; the new scale is what makes them what they must be.
@@ -184,12 +183,19 @@ impl Sweeper {
             };
             stuck = if moved < least { 0 } else { stuck + 1 };
             least = least.min(moved);
-            if enough || (stuck == STUCK && !restoring) || !bound.is_finite() {
+            if enough || !bound.is_finite() {
+                break;
+            }
+            if stuck == STUCK && !restoring {
+                let rounding = (2.0 * f64::EPSILON / restart_prob).min(ROUNDED) * (live + dangling) * self.scale;
+                if let (Goal::Bound(target), true) = (goal, moved <= rounding) {
+                    reached.bound = target; // what is left comes on top of every bound
+                }
                 break;
             }
             before = Some(moved);
             if stuck == STUCK {
-                (restoring, least, stuck) = (false, moved, 0);
+                (restoring, least, stuck) = (false, f64::INFINITY, 0);
             }
         }
         reached
