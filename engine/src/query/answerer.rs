@@ -243,8 +243,10 @@ impl<'a> Answerer<'a> {
         // Support is counted by asking for each seed alone, which would use up the block.
         let supporters = questions.iter().map(|question| self.supporters(question)).collect::<Result<Vec<_>>>()?;
         self.solve_block(questions)?;
-        let plain =
-            |question: &&&Question| question.dangling != Dangling::Uniform && question.shape == Shape::default();
+        // Where scores are multiples of the core, the best of the core are the best.
+        let plain = |question: &&&Question| {
+            matches!(question.dangling, Dangling::Restart | Dangling::Drop) && question.shape == Shape::default()
+        };
         // One more than is shown: whether the last one's rank is stable depends on it.
         let top = questions.iter().filter(plain).map(|question| question.top).max().unwrap_or(0).saturating_add(1);
         let block = self.block.as_ref().expect("it has just been solved");

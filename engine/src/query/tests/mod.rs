@@ -8,6 +8,7 @@ mod exactness;
 mod explanation;
 mod oracle;
 mod policies;
+mod precision;
 mod shaping;
 mod stability;
 mod ties;
