@@ -38,6 +38,8 @@ const STEP_WORTH: f64 = 8.0;
 
 /// What reading a stored visit takes, in edges of a sweep: 3 ns against less than half of one.
 const VISIT_COST: f64 = 8.0;
+/// The mean degree of what walks visit, in mean degrees of all nodes: at least about this.
+const VISITED_DEGREE: f64 = 2.0;
 /// What an edge of the last step takes, in edges of a sweep.
 const STEP_COST: f64 = 5.0;
 /// Sweeps to an error of 0.1, and for every factor of *e* below: what graphs of many kinds took in the mean.
@@ -76,7 +78,7 @@ pub(super) fn solve(
     pusher.check_balance(space)?;
     let sweep_cost = if push.sweep { sweep_cost(pusher, precision) } else { f64::INFINITY };
     let visits = fingerprint_visits(pusher, index, space);
-    if pushed == Pushed::Wide || sweep_cost < visits * VISIT_COST {
+    if pushed == Pushed::Wide || sweep_cost < fingerprint_cost(pusher, visits) {
         return sweep(pusher, space, sweeper, seeds, precision);
     }
     let (mut left, sources) = sort_out(pusher, index, space, push.drop);
@@ -148,6 +150,14 @@ fn sweep(
 fn sweep_cost(pusher: Pusher<'_>, precision: f64) -> f64 {
     let sweeps = SWEEPS.0 + SWEEPS.1 * (0.1 / precision).ln().max(0.0);
     sweeps * pusher.scan_cost() as f64
+}
+
+/// What so many stored visits would take, with the last step from what they visited, in edges of a sweep. Walks meet nodes
+/// of more than the mean degree.
+fn fingerprint_cost(pusher: Pusher<'_>, visits: f64) -> f64 {
+    let Pusher { graph, .. } = pusher;
+    let onward = VISITED_DEGREE * visits * graph.edges() as f64 / graph.nodes().max(1) as f64;
+    visits * VISIT_COST + onward.min(pusher.scan_cost() as f64) * STEP_COST
 }
 
 /// The stored visits that the fingerprints of all residuals have, by expectation.

@@ -15,8 +15,8 @@ const NODES: u32 = 1500;
 fn edges(weighted: bool, directed: bool, random: &mut Random) -> Edges {
     let mut edges = Edges::new();
     for _ in 0..6 * NODES {
-        let near = |share: f64| (share * share * f64::from(NODES)) as u32;
-        let (source, target) = (near(random.share()).min(NODES - 1), random.below(NODES));
+        // The smaller of two numbers: degrees differ.
+        let (source, target) = (random.below(NODES).min(random.below(NODES)), random.below(NODES));
         let weight = if weighted { 0.1 + 3.0 * random.share() } else { 1.0 };
         if !directed {
             edges.push((target, source, weight));
