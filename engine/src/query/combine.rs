@@ -11,6 +11,7 @@
 //! leave out the residuals that are smallest per walk, `drop` in sum at most
 //! for every other w with residual(w) > 0:
 //!     tally += residual(w) * fingerprint(w)                              (tally::add)
+//! if even the last step will not make that precise enough: tally = 0, and all over again with a lower threshold
 //! unless that is precise enough: the last step of all walks exactly:
 //!     answer += a * residual, tally = (1 - a) * tally * P                (tally::step)
 //! q = answer + tally
@@ -36,6 +37,11 @@ use crate::plan::Plan;
 /// many times the work (soc-Epinions1: thresholds 3e-4 and 1e-5, 1.4 and 10 ms).
 const STEP_WORTH: f64 = 8.0;
 
+/// What the exact last step divides the L1 error by, at least.
+const STEP_GAIN: f64 = 3.0;
+/// By what a threshold is multiplied that turned out too high, at least and at most.
+const LEAST_FARTHER: f64 = 1.0 / 64.0;
+const MOST_FARTHER: f64 = 0.5;
 /// What reading a stored visit takes, in edges of a sweep: 3 ns against less than half of one.
 const VISIT_COST: f64 = 8.0;
 /// The mean degree of what walks visit, in mean degrees of all nodes: at least about this.
@@ -72,26 +78,38 @@ pub(super) fn solve(
 ) -> Result<Left> {
     let Bound { push, precision } = bound;
     space.sow(seeds);
-    let stop = Stop { threshold: push.threshold, left: 0.0, work: push.work, rounds: MOST_ROUNDS, narrow: push.sweep };
-    let (pushed, mut work, _) = push::local(pusher, space, stop)?;
-    space.recount();
-    pusher.check_balance(space)?;
     let sweep_cost = if push.sweep { sweep_cost(pusher, precision) } else { f64::INFINITY };
-    let visits = fingerprint_visits(pusher, index, space);
-    if pushed == Pushed::Wide || sweep_cost < fingerprint_cost(pusher, visits) {
-        return sweep(pusher, space, sweeper, seeds, precision);
-    }
-    let (mut left, sources) = sort_out(pusher, index, space, push.drop);
-    if space.residual.len() as f64 / 2.0 < visits {
-        space.go_wide();
-    }
-    for &(source, mass) in &sources {
-        work += u64::from(tally::add(index, source, mass, space)?);
-    }
-    left.error = tally::l1_error(space) + left.dropped;
-    if push.sweep && left.error <= precision {
-        return Ok(left);
-    }
+    let (mut threshold, mut work) = (push.threshold, 0);
+    let (mut left, sources) = loop {
+        let work_left = push.work.saturating_sub(work);
+        let stop = Stop { threshold, left: 0.0, work: work_left, rounds: MOST_ROUNDS, narrow: push.sweep };
+        let (pushed, done, _) = push::local(pusher, space, stop)?;
+        work += done;
+        space.recount();
+        pusher.check_balance(space)?;
+        let visits = fingerprint_visits(pusher, index, space);
+        if pushed == Pushed::Wide || sweep_cost < fingerprint_cost(pusher, visits) {
+            return sweep(pusher, space, sweeper, seeds, precision);
+        }
+        let (mut left, sources) = sort_out(pusher, index, space, push.drop);
+        if space.residual.len() as f64 / 2.0 < visits {
+            space.go_wide();
+        }
+        for &(source, mass) in &sources {
+            work += u64::from(tally::add(index, source, mass, space)?);
+        }
+        left.error = tally::l1_error(space) + left.dropped;
+        if push.sweep && left.error <= precision {
+            return Ok(left);
+        }
+        // What is dropped is gone: nothing is pushed after that.
+        let farther = push.sweep && push.drop == 0.0 && work < push.work && !sources.is_empty();
+        if !farther || left.error <= STEP_GAIN * precision {
+            break (left, sources);
+        }
+        space.forget_tally();
+        threshold *= (STEP_GAIN * precision / left.error).powi(2).clamp(LEAST_FARTHER, MOST_FARTHER);
+    };
     // Counting is spared where even all edges would be worth it.
     let worth = if push.sweep { sweep_cost / STEP_COST } else { work as f64 * STEP_WORTH };
     let all = pusher.scan_cost();
@@ -181,6 +199,7 @@ fn sort_out(pusher: Pusher<'_>, index: &Index, space: &mut Workspace, drop: f64)
             space.answer[source as usize] += pusher.restart_prob * mass;
             let onward = (1.0 - pusher.restart_prob) * mass;
             *(if dangling { &mut space.ended } else { &mut left.dropped }) += onward;
+            space.residual[source as usize] = 0.0;
         } else {
             left.sampled += mass;
             sources.push((source, mass));

@@ -98,7 +98,7 @@ impl Workspace {
         (self.ended, self.left) = (0.0, 0.0);
     }
 
-    /// Puts what fingerprints added back into the residual, and forgets them. Cost: as clearing.
+    /// Puts what fingerprints added in the place of the residual that they stand for, and forgets them. Cost: as clearing.
     pub(super) fn discard_tally(&mut self) {
         if self.drawn.mass == 0.0 {
             return;
@@ -106,6 +106,14 @@ impl Workspace {
         for position in 0..self.width() {
             let at = self.node(position) as usize;
             self.residual[at] = self.tally[at].score;
+        }
+        self.forget_tally();
+    }
+
+    /// Forgets what fingerprints added. Cost: as clearing.
+    pub(super) fn forget_tally(&mut self) {
+        for position in 0..self.width() {
+            let at = self.node(position) as usize;
             (self.tally[at], self.stepped[at]) = (Tally::default(), Tally::default());
         }
         self.drawn = Drawn::default();
