@@ -17,15 +17,6 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-/// The L1 distance from exact scores that answers aim at: 0.05, unless somebody asks for another. Whoever asks for a look-up or
-/// an exact answer takes what it gives.
-pub(crate) fn precision_of(method: Method, asked: Option<f64>) -> Option<f64> {
-    match method {
-        Method::Lookup | Method::Exact => asked,
-        Method::Auto | Method::Combine | Method::Block => Some(asked.unwrap_or(0.05)),
-    }
-}
-
 /// Fully personalized PageRank: for every node of a weighted graph, the nodes that matter to it.
 #[derive(Debug, Parser)]
 #[command(name = "walkprint", version, styles = STYLES, max_term_width = 110)]
@@ -216,6 +207,35 @@ pub(crate) struct PlanArguments {
     pub(crate) json: bool,
 }
 
+/// What is asked, of one seed set or of many.
+#[derive(Debug, Args)]
+pub(crate) struct AskedArguments {
+    /// The L1 distance from exact scores to aim at [default: 0.05; for --method lookup and exact what they give]
+    #[arg(long, value_name = "L1", value_parser = precision)]
+    precision: Option<f64>,
+    #[command(flatten)]
+    pub(crate) shape: ShapeArguments,
+    /// What a walk does at a node without out-edges: restart, drop, self-loop, uniform
+    #[arg(long, default_value_t = Dangling::Restart)]
+    pub(crate) dangling: Dangling,
+    /// The index to ask
+    #[arg(long, value_name = "NAME")]
+    pub(crate) index: Option<String>,
+    #[command(flatten)]
+    pub(crate) restart: RestartArguments,
+}
+
+impl AskedArguments {
+    /// The L1 distance from exact scores that answers aim at: 0.05, unless somebody asks for another. Whoever asks for a
+    /// look-up or an exact answer takes what it gives.
+    pub(crate) fn precision(&self, method: Method) -> Option<f64> {
+        match method {
+            Method::Lookup | Method::Exact => self.precision,
+            Method::Auto | Method::Combine | Method::Block => Some(self.precision.unwrap_or(0.05)),
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct QueryArguments {
     /// The store
@@ -230,22 +250,11 @@ pub(crate) struct QueryArguments {
     /// How many results; may be as many as there are nodes
     #[arg(long, short = 'k', default_value_t = 10, value_name = "K")]
     pub(crate) top: usize,
-    #[command(flatten)]
-    pub(crate) shape: ShapeArguments,
     /// How to answer: auto, lookup, combine, block, exact
     #[arg(long, default_value_t = Method::Auto)]
     pub(crate) method: Method,
-    /// What a walk does at a node without out-edges: restart, drop, self-loop, uniform
-    #[arg(long, default_value_t = Dangling::Restart)]
-    pub(crate) dangling: Dangling,
-    /// The index to ask
-    #[arg(long, value_name = "NAME")]
-    pub(crate) index: Option<String>,
     #[command(flatten)]
-    pub(crate) restart: RestartArguments,
-    /// The L1 distance from exact scores to aim at [default: 0.05; for --method lookup and exact what they give]
-    #[arg(long, value_name = "L1", value_parser = precision)]
-    pub(crate) precision: Option<f64>,
+    pub(crate) asked: AskedArguments,
     /// For --method exact: stop when this much of the seeds' mass is unaccounted for
     #[arg(long, value_name = "MASS", default_value_t = 1e-12)]
     pub(crate) residual: f64,
@@ -295,19 +304,8 @@ pub(crate) struct BatchArguments {
     /// How to answer: auto, lookup, combine, block, exact; auto measures what is fastest here
     #[arg(long, default_value_t = Method::Auto)]
     pub(crate) method: Method,
-    /// The L1 distance from exact scores to aim at [default: 0.05; for --method lookup and exact what they give]
-    #[arg(long, value_name = "L1", value_parser = precision)]
-    pub(crate) precision: Option<f64>,
     #[command(flatten)]
-    pub(crate) shape: ShapeArguments,
-    /// What a walk does at a node without out-edges: restart, drop, self-loop, uniform
-    #[arg(long, default_value_t = Dangling::Restart)]
-    pub(crate) dangling: Dangling,
-    /// The index to ask
-    #[arg(long, value_name = "NAME")]
-    pub(crate) index: Option<String>,
-    #[command(flatten)]
-    pub(crate) restart: RestartArguments,
+    pub(crate) asked: AskedArguments,
     /// About how many rows a file has [default: from 1 to 4 million]
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rows_per_file: Option<u64>,

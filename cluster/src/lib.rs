@@ -8,6 +8,8 @@ pub mod load;
 
 mod workers;
 
+mod assembly;
+
 pub mod build;
 
 pub mod explanation;

@@ -1,22 +1,17 @@
-//! The operator that answers: a few sources an activation, so that other operators get their turn.
+//! The operator that answers: a few sources an activation.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use timely::dataflow::Stream;
-use timely::dataflow::channels::pact::Exchange;
-use timely::dataflow::operators::Capability;
-use timely::dataflow::operators::generic::OutputBuilder;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::progress::operate::FrontierInterest;
 
 use super::Job;
 use super::answering::{Answering, OwnedAnswering};
 use super::cut::Task;
 use super::deal::Credit;
 use super::rows::{Gathering, Piece};
+use crate::assembly::in_turns;
 use crate::error::Result;
 
 /// How long an activation may take: the dealer shares its thread with answers.
@@ -28,45 +23,25 @@ pub(super) fn answer<'scope>(
     tasks: Stream<'scope, u64, Vec<Task>>,
     job: Arc<Job>,
 ) -> (Stream<'scope, u64, Vec<Piece>>, Stream<'scope, u64, Vec<Credit>>) {
-    let scope = tasks.scope();
-    let mut builder = OperatorBuilder::new("Answer".to_owned(), scope);
-    let activator = scope.activator_for(builder.operator_info().address);
-    let mut input = builder.new_input(tasks, Exchange::new(|task: &Task| task.worker.into()));
-    builder.set_notify_for(0, FrontierInterest::Never);
-    let (pieces, piece_stream) = builder.new_output();
-    let (credits, credit_stream) = builder.new_output();
-    let (mut pieces, mut credits) = (OutputBuilder::from(pieces), OutputBuilder::from(credits));
-    builder.build(move |_capabilities| {
-        let mut answering = None;
-        let mut waiting: VecDeque<(Task, Capability<u64>, Capability<u64>)> = VecDeque::new();
-        let mut gathering: Option<Gathering> = None;
-        move |_frontiers| {
-            input.for_each(|time, tasks: &mut Vec<Task>| {
-                for task in tasks.drain(..) {
-                    let (Some(piece), Some(credit)) = (time.retain_least(0), time.retain_least(1)) else { return };
-                    waiting.push_back((task, piece, credit));
-                }
-            });
-            let Some((task, ..)) = waiting.front() else { return };
-            let begun = gathering.take().unwrap_or_else(|| Gathering::new(*task, job.sources_of(task)));
-            match turn(&job, &mut answering, begun) {
-                Ok(Turn::Unfinished(rest)) => gathering = Some(rest),
-                finished => {
-                    let Some((task, piece_time, credit_time)) = waiting.pop_front() else { return };
-                    match finished {
-                        Ok(Turn::Finished(piece)) => pieces.activate().session(&piece_time).give(piece),
-                        Ok(_) => {}
-                        Err(error) => job.fail(error),
-                    }
-                    credits.activate().session(&credit_time).give(Credit::of(&task));
-                }
+    let mut answering = None;
+    let mut begun: Option<Gathering> = None;
+    let worker_of = |task: &Task| task.worker.into();
+    in_turns(tasks, "Answer", worker_of, move |task| {
+        let gathering = begun.take().unwrap_or_else(|| Gathering::new(*task, job.sources_of(task)));
+        let piece = match turn(&job, &mut answering, gathering) {
+            Ok(Turn::Unfinished(rest)) => {
+                begun = Some(rest);
+                return None;
             }
-            if !waiting.is_empty() {
-                activator.activate();
+            Ok(Turn::Finished(piece)) => Some(piece),
+            Ok(Turn::Stopped) => None,
+            Err(error) => {
+                job.fail(error);
+                None
             }
-        }
-    });
-    (piece_stream, credit_stream)
+        };
+        Some((piece, Credit::of(task)))
+    })
 }
 
 /// What came of an activation.

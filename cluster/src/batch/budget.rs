@@ -8,6 +8,7 @@ use super::answering::{Answering, World};
 use super::cut::Cut;
 use super::rows::{Row, Stretch};
 use super::writer;
+use crate::assembly::WAITING;
 use crate::error::{Error, Result, bytes};
 
 /// The program itself, its threads and buffers.
@@ -21,7 +22,7 @@ pub(super) const CREDITS: usize = 2;
 pub(super) const OPEN_PARTS: usize = 2;
 /// Parts that may be in memory: open ones, one that the frontier is about to pass, those that wait for the writer, and the
 /// one that it writes.
-const PARTS: u64 = (OPEN_PARTS + 1 + writer::WAITING + 1) as u64;
+const PARTS: u64 = (OPEN_PARTS + 1 + WAITING + 1) as u64;
 /// Rows are there a second time while a task's are put together, and the vectors they come in grow by doubling.
 const SLACK: u64 = 2;
 
@@ -46,7 +47,7 @@ impl Budget {
         let rows = size_of::<Row>() as u64;
         let task_rows = cut.task_sources.min(cut.sources).saturating_mul(cut.source_rows);
         let part_rows = cut.part_sources.min(cut.sources).saturating_mul(cut.source_rows);
-        let worker = answering.saturating_add(WORKER_BYTES).saturating_add(SLACK * rows * task_rows);
+        let worker = answering.saturating_add(WORKER_BYTES).saturating_add(task_rows.saturating_mul(SLACK * rows));
         // The last parts of a small batch are all that there is.
         let parts = PARTS.min(u64::from(cut.parts()));
         Budget {

@@ -69,6 +69,7 @@ use xxhash_rust::xxh3::Xxh3;
 pub use cost::{Measured, Pilot};
 pub use options::{BatchOptions, BatchOutcome, BatchProgress, Format, Sources, Unknown};
 
+use crate::assembly::Queue;
 use crate::choice::{Wanted, choose_index};
 use crate::error::{Error, Result};
 use crate::workers;
@@ -274,7 +275,7 @@ impl Job {
 /// Runs the dataflow to its end; gives the manifest as it is on the disk.
 fn run(job: Job, workers: usize, directory: &Path, manifest: Manifest, tick: &mut dyn FnMut()) -> Result<Manifest> {
     let job = Arc::new(job);
-    let writer = writer::Writer::start(directory.to_owned(), manifest, Arc::clone(&job))?;
+    let writer = writer::start(directory.to_owned(), manifest, &job)?;
     let (shared, queue) = (Arc::clone(&job), writer.queue());
     let build = move |worker: &mut Worker| dataflow(worker, &shared, queue.clone());
     workers::run(workers, build, tick)?;
@@ -286,7 +287,7 @@ fn run(job: Job, workers: usize, directory: &Path, manifest: Manifest, tick: &mu
     }
 }
 
-fn dataflow(worker: &mut Worker, job: &Arc<Job>, queue: writer::Queue) -> ProbeHandle<u64> {
+fn dataflow(worker: &mut Worker, job: &Arc<Job>, queue: Queue<writer::Part>) -> ProbeHandle<u64> {
     worker.dataflow::<u64, _, _>(|scope| {
         let (returned, credits) = scope.feedback(1);
         let tasks = deal::deal(credits, Arc::clone(job));

@@ -1,4 +1,4 @@
-//! The thread that writes parts: encoding and flushing take as long as many answers, and must not hold them up.
+//! What the writer thread does with parts: encode, flush, name, and enter in the manifest.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
@@ -6,8 +6,6 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
 
 use walkprint_engine::error::Error as EngineError;
 use walkprint_engine::file::persist;
@@ -19,10 +17,9 @@ use super::manifest::{Completeness, Manifest, PartEntry};
 use super::place::part_file;
 use super::rows::{Piece, Stretcher, Surety};
 use super::sinks::Sink;
-use crate::error::{Error, Result};
+use crate::assembly::Writer;
+use crate::error::Result;
 
-/// How many parts may wait; a sealer that finds the queue full waits, which bounds the memory.
-pub(super) const WAITING: usize = 1;
 /// Rows of a row group, about.
 pub(super) const STRETCH_ROWS: usize = 1 << 20;
 
@@ -32,66 +29,22 @@ pub(super) struct Part {
     pub(super) pieces: Vec<Piece>,
 }
 
-/// The way to the writer thread.
-#[derive(Clone)]
-pub(super) struct Queue(SyncSender<Part>);
-
-impl Queue {
-    /// Hands over a part.
-    pub(super) fn send(&self, part: Part) {
-        // A writer that has ended on an error has set the stop flag: the part would be dropped anyway.
-        let _ = self.0.send(part);
-    }
-}
-
-/// The writer thread.
-pub(super) struct Writer {
-    queue: Queue,
-    thread: JoinHandle<Result<Manifest>>,
-}
-
-impl Writer {
-    /// Starts the thread; it writes into `directory` and keeps the manifest there.
-    pub(super) fn start(directory: PathBuf, manifest: Manifest, job: Arc<Job>) -> Result<Writer> {
-        let (sender, receiver) = sync_channel(WAITING);
-        let thread = std::thread::Builder::new().name("walkprint-writer".into());
-        let spawned = thread.spawn(move || {
-            let result = write_all(&directory, manifest, &receiver, &job);
-            if result.is_err() {
-                job.progress.stop.store(true, Ordering::Relaxed);
-                receiver.into_iter().for_each(drop); // lets a waiting sealer go
+/// Starts the thread; it writes into `directory` and keeps the manifest there, and gives it as it is in the end.
+pub(super) fn start(directory: PathBuf, mut manifest: Manifest, job: &Arc<Job>) -> Result<Writer<Part, Manifest>> {
+    let (writing, stopping) = (Arc::clone(job), Arc::clone(job));
+    let write_all = move |parts: &mut dyn Iterator<Item = Part>| {
+        let mut stretcher = Stretcher::new(&writing.world.labels);
+        for part in parts {
+            manifest.add(write_part(&directory, &part, &writing, &mut stretcher)?);
+            if manifest.parts.len() == writing.cut.parts() as usize {
+                manifest.status = Completeness::Complete;
             }
-            result
-        });
-        let thread = spawned.map_err(|error| Error::Workers(error.to_string()))?;
-        Ok(Writer { queue: Queue(sender), thread })
-    }
-
-    /// A way to the thread.
-    pub(super) fn queue(&self) -> Queue {
-        self.queue.clone()
-    }
-
-    /// Waits until everything is on the disk; gives the manifest as it is there.
-    pub(super) fn finish(self) -> Result<Manifest> {
-        drop(self.queue);
-        let panicked =
-            |_| Error::Workers("the writer panicked; this is a defect of walkprint, please report it".into());
-        self.thread.join().map_err(panicked)?
-    }
-}
-
-fn write_all(directory: &Path, mut manifest: Manifest, parts: &Receiver<Part>, job: &Job) -> Result<Manifest> {
-    let mut stretcher = Stretcher::new(&job.world.labels);
-    for part in parts {
-        manifest.add(write_part(directory, &part, job, &mut stretcher)?);
-        if manifest.parts.len() == job.cut.parts() as usize {
-            manifest.status = Completeness::Complete;
+            manifest.write(&directory)?;
+            writing.progress.sealed.fetch_add(1, Ordering::Relaxed);
         }
-        manifest.write(directory)?;
-        job.progress.sealed.fetch_add(1, Ordering::Relaxed);
-    }
-    Ok(manifest)
+        Ok(manifest)
+    };
+    Writer::start(write_all, move || stopping.progress.stop.store(true, Ordering::Relaxed))
 }
 
 /// Writes the file of a part, flushes it and gives it its name.

@@ -5,7 +5,7 @@ use walkprint_engine::ids::NodeId;
 use walkprint_engine::plan::Plan;
 use walkprint_walkers::tally;
 
-use super::writer;
+use crate::assembly::WAITING;
 use crate::error::{Error, Result, bytes};
 
 /// The program itself, its threads and buffers.
@@ -62,7 +62,7 @@ impl Budget {
             // Two pipelines are open around the dealer's place, there is one more copy while a segment is put
             // together, one waits and one is being written.
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size in bytes")]
-            segments: ((4 + writer::WAITING) as f64 * pipeline * BYTES_A_VISIT) as u64, // saturates
+            segments: ((4 + WAITING) as f64 * pipeline * BYTES_A_VISIT) as u64, // saturates
         }
     }
 

@@ -31,12 +31,13 @@ use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::{ConnectLoop, Feedback, Probe};
 use timely::worker::Worker;
 use walkprint_engine::graph::CheckedRows;
-use walkprint_engine::index::{IndexEntry, Segment, SegmentEntry, SegmentId, fingerprint_digest};
+use walkprint_engine::index::{IndexEntry, Segment, SegmentEntry, SegmentId, SegmentWriter, fingerprint_digest};
 use walkprint_engine::plan::{Pipeline, Plan};
 use walkprint_engine::store::{BuildEntry, Manifest, Store, StoreLock, index_directory};
 
 pub use estimate::{Estimate, estimate};
 
+use crate::assembly::Queue;
 use crate::error::{Error, Result};
 use crate::workers;
 use budget::Budget;
@@ -177,14 +178,14 @@ fn time_of(pipeline: u32) -> u64 {
 /// Runs the dataflow to its end.
 fn run(job: Job, workers: usize, directory: &Path, tick: &mut dyn FnMut(&BuildProgress)) -> Result<()> {
     let job = Arc::new(job);
-    let writer = writer::Writer::start(directory.to_owned(), Arc::clone(&job))?;
+    let writer = writer::start(directory.to_owned(), &job)?;
     let (shared, queue) = (Arc::clone(&job), writer.queue());
     let build = move |worker: &mut Worker| dataflow(worker, &shared, queue.clone());
     workers::run(workers, build, &mut || tick(&job.progress))?;
     writer.finish()
 }
 
-fn dataflow(worker: &mut Worker, job: &Arc<Job>, queue: writer::Queue) -> ProbeHandle<u64> {
+fn dataflow(worker: &mut Worker, job: &Arc<Job>, queue: Queue<Result<SegmentWriter>>) -> ProbeHandle<u64> {
     worker.dataflow::<u64, _, _>(|scope| {
         let (returned, credits) = scope.feedback(1);
         let tasks = deal::deal(credits, Arc::clone(job));

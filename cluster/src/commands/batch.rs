@@ -11,7 +11,7 @@ use walkprint_cluster::batch::{BatchOptions, BatchOutcome, BatchProgress, Pilot,
 use walkprint_cluster::error::Error;
 use walkprint_engine::store::Store;
 
-use crate::arguments::{BatchArguments, precision_of};
+use crate::arguments::BatchArguments;
 use crate::terminal::{
     Outcome, count, duration, half_of_memory, note, print, print_json, processors, progress_bar, size, stop_flag,
 };
@@ -21,7 +21,7 @@ const BAR: &str = "{spinner} answering {bar:32} {percent:>3} % of {len} nodes  {
 pub(crate) fn run(arguments: BatchArguments) -> anyhow::Result<Outcome> {
     let shape = {
         let store = Store::open(&arguments.store)?;
-        arguments.shape.shape(&store, &store.labels()?)?
+        arguments.asked.shape.shape(&store, &store.labels()?)?
     };
     let options = BatchOptions {
         sources: arguments.sources,
@@ -30,11 +30,11 @@ pub(crate) fn run(arguments: BatchArguments) -> anyhow::Result<Outcome> {
         out: arguments.out,
         format: arguments.format,
         method: arguments.method,
-        precision: precision_of(arguments.method, arguments.precision),
-        dangling: arguments.dangling,
+        precision: arguments.asked.precision(arguments.method),
+        dangling: arguments.asked.dangling,
         shape,
-        index: arguments.index,
-        restart_prob: arguments.restart.given(),
+        index: arguments.asked.index,
+        restart_prob: arguments.asked.restart.given(),
         rows_per_file: arguments.rows_per_file,
         workers: arguments.workers.unwrap_or_else(processors),
         memory_bytes: arguments.memory.unwrap_or_else(half_of_memory),

@@ -14,14 +14,17 @@ use walkprint_engine::labels::Labels;
 use walkprint_engine::query::{Answer, Answerer, ExplainSettings, Method, Question, Seeds, Status};
 use walkprint_engine::store::Store;
 
-use crate::arguments::{ExplainAs, QueryArguments, precision_of};
+use crate::arguments::{ExplainAs, QueryArguments};
 use crate::terminal::{Outcome, print, print_json};
 
 pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     let store = Store::open(&arguments.store)?;
     let (graph, labels) = (store.graph()?, store.labels()?);
-    let wanted =
-        Wanted { index: arguments.index.as_deref(), restart_prob: arguments.restart.given(), method: arguments.method };
+    let wanted = Wanted {
+        index: arguments.asked.index.as_deref(),
+        restart_prob: arguments.asked.restart.given(),
+        method: arguments.method,
+    };
     let (index, restart_prob) = choose_index(&store, &graph, wanted)?;
     let mut seeds = arguments.seeds.iter().map(|text| seed(text, &labels)).collect::<anyhow::Result<Vec<_>>>()?;
     if let Some(file) = &arguments.seeds_file {
@@ -30,10 +33,10 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     let mut question = Question::new(Seeds::resolve(&labels, &seeds)?);
     question.method = arguments.method;
     question.top = arguments.top;
-    question.dangling = arguments.dangling;
+    question.dangling = arguments.asked.dangling;
     question.residual = arguments.residual;
-    question.precision = precision_of(arguments.method, arguments.precision);
-    question.shape = arguments.shape.shape(&store, &labels)?;
+    question.precision = arguments.asked.precision(arguments.method);
+    question.shape = arguments.asked.shape.shape(&store, &labels)?;
     let began = Instant::now();
     let mut answerer = Answerer::new(&graph, &labels, index.as_ref(), restart_prob)?;
     let answer = answerer.answer(&question)?;

@@ -205,8 +205,8 @@ impl<'a> Answerer<'a> {
         answer
     }
 
-    /// The scores of all nodes, whatever the question's [`Shape`]: for measuring and testing. Cost: as [`Answerer::answer`], plus one pass over all nodes
-    /// and a standard error for each that fingerprints met.
+    /// The scores of all nodes, whatever the question's [`Shape`]: for measuring and testing. Cost: as
+    /// [`Answerer::answer`], plus one pass over all nodes and a standard error for each that fingerprints met.
     ///
     /// # Errors
     /// As [`Answerer::answer`].
@@ -237,7 +237,6 @@ impl<'a> Answerer<'a> {
 
     fn ranked_block(&mut self, questions: &[&Question], answers: &mut Vec<Result<Answer>>) -> Result<()> {
         for question in questions {
-            question.check(self.graph.nodes())?;
             self.prepare(question)?;
         }
         // Support is counted by asking for each seed alone, which would use up the block.
@@ -277,7 +276,8 @@ impl<'a> Answerer<'a> {
         };
         let block = self.block.insert(block);
         let seeds: Vec<&[(NodeId, f64)]> = questions.iter().map(|question| question.seeds.weights()).collect();
-        let sound = block.solve(self.restart_prob, &seeds, precision).iter().all(|lane| lane.estimate.is_finite());
+        let sound =
+            block.solve(self.restart_prob, &seeds, precision).iter().all(|lane| lane.outlook.estimate.is_finite());
         if sound { Ok(()) } else { Err(Error::damaged(self.graph.path(), "mass is lost on its edges")) }
     }
 
@@ -296,13 +296,12 @@ impl<'a> Answerer<'a> {
         }
         let state = block.lane(lane);
         space.ended = state.ended;
-        let status = Status::Estimated { sampled: 0.0, l1_error: state.estimate };
+        let status = Status::Estimated { sampled: 0.0, l1_error: state.outlook.estimate };
         let mass = Some(state.mass).filter(|_| question.dangling == Dangling::Restart);
         Core { mass, ..Core::new(Method::Block, 0.0, status, Errors::Block) }
     }
 
     fn shaped(&mut self, question: &Question) -> Result<Answer> {
-        question.check(self.graph.nodes())?;
         self.prepare(question)?;
         let supporters = self.supporters(question)?;
         let core = self.core(question)?;
@@ -311,9 +310,7 @@ impl<'a> Answerer<'a> {
 
     /// Makes ready what shaping needs, before the core, because it needs the workspace.
     fn prepare(&mut self, question: &Question) -> Result<()> {
-        if question.dangling == Dangling::Uniform {
-            self.prepare_uniform(question.residual)?;
-        }
+        self.prepare_dangling(question)?;
         match question.shape.debias {
             Some(Debias { by: PopularityKind::GlobalPageRank, .. }) => self.prepare_uniform(question.residual)?,
             Some(Debias { by: PopularityKind::Degree, .. }) if self.in_degrees.is_none() => {
@@ -358,10 +355,7 @@ impl<'a> Answerer<'a> {
     }
 
     fn core(&mut self, question: &Question) -> Result<Core> {
-        question.check(self.graph.nodes())?;
-        if question.dangling == Dangling::Uniform {
-            self.prepare_uniform(question.residual)?;
-        }
+        self.prepare_dangling(question)?;
         let pusher = Pusher::new(self.graph, self.restart_prob);
         let seeds = question.seeds.weights();
         let method = self.method(question);
@@ -403,6 +397,12 @@ impl<'a> Answerer<'a> {
             }
             chosen => chosen,
         }
+    }
+
+    /// Checks a question, and makes ready what its dangling policy needs.
+    fn prepare_dangling(&mut self, question: &Question) -> Result<()> {
+        question.check(self.graph.nodes())?;
+        if question.dangling == Dangling::Uniform { self.prepare_uniform(question.residual) } else { Ok(()) }
     }
 
     /// Computes the core of uniform seeds, unless one of at most this residual is at hand.

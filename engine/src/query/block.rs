@@ -9,8 +9,9 @@
 
 use std::sync::Arc;
 
-use super::sweep::{RATES, SLOWING, STILL, Seed};
+use super::sweep::{Outlook, Seed};
 use super::vector::{self, Instructions, Work};
+use super::weights::{Equal, Weights};
 use crate::graph::{InWeights, Inflow, Region, SLICE};
 use crate::ids::NodeId;
 
@@ -51,7 +52,6 @@ pub(super) struct Block {
 struct Factors {
     totals: Vec<f32>,
     onward: Vec<f32>,
-    weights: Option<Vec<f32>>,
 }
 
 /// The state of one lane.
@@ -59,14 +59,9 @@ struct Factors {
 pub(super) struct Lane {
     scale: f64,
     moved: f64,
-    /// By what `moved` shrank.
-    rate: f64,
-    /// Sweeps in which it did not.
+    /// Sweeps in which `moved` did not shrink.
     stuck: u32,
-    ahead: f64,
-    mean_change: f64,
-    /// An estimate of the L1 error.
-    pub(super) estimate: f64,
+    pub(super) outlook: Outlook,
     /// The sum of all values.
     pub(super) mass: f64,
     /// Mass that came to dangling nodes and would have gone on.
@@ -82,7 +77,7 @@ pub(super) struct Found {
 }
 
 impl Block {
-    /// Room for the values. Memory: 136 bytes a node, and 4 an edge where weights need f64.
+    /// Room for the values. Memory: 136 bytes a node.
     pub(super) fn new(inflow: Arc<Inflow>) -> Block {
         let places = inflow.places();
         let factors = Factors::new(&inflow);
@@ -115,8 +110,8 @@ impl Block {
             for (lane, state) in self.lanes.iter_mut().enumerate().take(seeds.len()) {
                 let before = (0 < number).then_some(state.moved);
                 state.take(restart_prob, before, sums.lane(lane));
-                enough &= state.estimate <= precision;
-                soon &= state.estimate * state.rate <= precision;
+                enough &= state.outlook.estimate <= precision;
+                soon &= state.outlook.estimate * state.outlook.rate <= precision;
                 progress |= before.is_none_or(|before| state.moved < before);
             }
             stuck = if progress { 0 } else { stuck + 1 };
@@ -175,7 +170,7 @@ impl Block {
         let node = self.inflow.node(place)?;
         let state = &self.lanes[lane];
         let value = f64::from(self.values[place].0[lane] * self.factors.totals[place]);
-        let error = (f64::from(self.moved[place].0[lane]) + STILL * state.mean_change * value) * state.ahead;
+        let error = state.outlook.error(self.moved[place].0[lane], value);
         Some(Found { node, value: value * state.scale, error })
     }
 
@@ -184,11 +179,11 @@ impl Block {
         let Block { inflow, factors, values, moved, seeds, .. } = self;
         let onward = single(onward);
         let moved = if record { Some(moved.as_mut_slice()) } else { None };
-        let pass = Pass { inflow, factors, values, moved, seeds, onward, units };
-        match (&inflow.weights, &factors.weights) {
-            (InWeights::Equal, _) => vector::run(Unweighted(pass)),
-            (InWeights::Single(weights), _) | (_, Some(weights)) => vector::run(Weighted(pass, weights)),
-            (InWeights::Double(_), None) => unreachable!("weights in double precision were narrowed"),
+        let pass = Pass { inflow, factors, weights: Equal, values, moved, seeds, onward, units };
+        match &inflow.weights {
+            InWeights::Equal => vector::run(pass),
+            InWeights::Single(weights) => vector::run(pass.with(weights.as_slice())),
+            InWeights::Double(weights) => vector::run(pass.with(weights.as_slice())),
         }
     }
 }
@@ -199,18 +194,14 @@ impl Factors {
         let (mut totals, onward): (Vec<f32>, Vec<f32>) = (narrow(&inflow.totals), narrow(&inflow.onward));
         // What leaves single precision at either end would make a value infinite or no number.
         totals.iter_mut().for_each(|total| *total = total.clamp(f32::MIN_POSITIVE, f32::MAX));
-        let weights = match &inflow.weights {
-            InWeights::Double(weights) => Some(narrow(weights)),
-            InWeights::Equal | InWeights::Single(_) => None,
-        };
-        Factors { totals, onward, weights }
+        Factors { totals, onward }
     }
 }
 
 impl Lane {
     /// Restores the mass and estimates the error, as [`super::sweep`] does.
     fn take(&mut self, restart_prob: f64, before: Option<f64>, (live, dangling, moved): (f64, f64, f64)) {
-        self.mean_change = if live == 0.0 { 0.0 } else { moved / live };
+        let mean_change = if live == 0.0 { 0.0 } else { moved / live };
         let restored = restart_prob / (restart_prob * live + dangling);
         let scale = if self.stuck < LANE_STUCK { restored } else { self.scale };
         let off = (1.0 - scale / self.scale).abs();
@@ -218,10 +209,7 @@ impl Lane {
         let moved = moved * scale;
         self.stuck += u32::from(before.is_some_and(|before| before <= moved));
         let bound = (1.0 - restart_prob) * moved / restart_prob + off;
-        self.rate = before.filter(|&before| moved < RATES.1 * before).map_or(RATES.1, |before| moved / before);
-        let rate = (SLOWING * self.rate + RATES.0).min(RATES.1);
-        self.estimate = bound.min(moved * rate / (1.0 - rate));
-        self.ahead = if moved == 0.0 { 0.0 } else { scale * self.estimate / moved };
+        self.outlook = Outlook::new(moved, before, bound, mean_change, scale);
         self.moved = moved;
         self.mass = (live + dangling) * self.scale;
         self.ended = dangling * self.scale * (1.0 - restart_prob) / restart_prob;
@@ -243,9 +231,10 @@ impl Sums {
 }
 
 /// One sweep.
-struct Pass<'a> {
+struct Pass<'a, W> {
     inflow: &'a Inflow,
     factors: &'a Factors,
+    weights: W,
     values: &'a mut [Line],
     moved: Option<&'a mut [Line]>,
     seeds: &'a [(Seed, usize)],
@@ -253,75 +242,29 @@ struct Pass<'a> {
     units: [f64; LANES],
 }
 
-struct Unweighted<'a>(Pass<'a>);
-struct Weighted<'a>(Pass<'a>, &'a [f32]);
+impl<'a> Pass<'a, Equal> {
+    fn with<W: Weights>(self, weights: W) -> Pass<'a, W> {
+        let Pass { inflow, factors, values, moved, seeds, onward, units, .. } = self;
+        Pass { inflow, factors, weights, values, moved, seeds, onward, units }
+    }
+}
 
-impl Work for Unweighted<'_> {
+impl<W: Weights> Work for Pass<'_, W> {
     type Output = Sums;
 
     #[inline(always)]
     fn run<I: Instructions>(mut self, _: I) -> Sums {
-        self.0.sweep(Equal)
-    }
-}
-
-impl Work for Weighted<'_> {
-    type Output = Sums;
-
-    #[inline(always)]
-    fn run<I: Instructions>(mut self, _: I) -> Sums {
-        let weights = self.1;
-        self.0.sweep(weights)
-    }
-}
-
-/// The weights beside sources.
-trait Weights: Copy {
-    /// The part that belongs to sources `start..end`.
-    fn part(self, start: usize, end: usize) -> Self;
-    /// The weight of the source at a position.
-    fn at(self, position: usize) -> f32;
-}
-
-#[derive(Clone, Copy)]
-struct Equal;
-
-impl Weights for Equal {
-    #[inline(always)]
-    fn part(self, _: usize, _: usize) -> Equal {
-        Equal
-    }
-
-    #[inline(always)]
-    fn at(self, _: usize) -> f32 {
-        1.0
-    }
-}
-
-impl Weights for &[f32] {
-    #[inline(always)]
-    fn part(self, start: usize, end: usize) -> Self {
-        &self[start..end]
-    }
-
-    #[inline(always)]
-    fn at(self, position: usize) -> f32 {
-        self[position]
-    }
-}
-
-impl Pass<'_> {
-    #[inline(always)]
-    fn sweep(&mut self, weights: impl Weights) -> Sums {
         let Inflow { live, dangling, .. } = self.inflow;
-        let (live, moved) = self.region(live, weights);
-        let (dangling, _) = self.region(dangling, weights);
+        let (live, moved) = self.region(live);
+        let (dangling, _) = self.region(dangling);
         Sums { live, dangling, moved }
     }
+}
 
+impl<W: Weights> Pass<'_, W> {
     /// Updates the places of a region. Returns the sums of the values there, and of what changed.
     #[inline(always)]
-    fn region(&mut self, region: &Region, weights: impl Weights) -> ([f64; LANES], [f64; LANES]) {
+    fn region(&mut self, region: &Region) -> ([f64; LANES], [f64; LANES]) {
         let first_slice = region.first + region.long_rows();
         let mut next = self.seeds.partition_point(|(seed, _)| seed.place < region.first);
         let (mut sums, mut changes) = ([0.0; LANES], [0.0; LANES]);
@@ -332,12 +275,12 @@ impl Pass<'_> {
             }
         };
         for (place, bounds) in (region.first..first_slice).zip(region.long.windows(2)) {
-            let inflow = self.gather(bounds[0], bounds[1], weights);
+            let inflow = self.gather(bounds[0], bounds[1]);
             let (values, moved) = self.update(place, inflow, &mut next);
             add(values, moved);
         }
         for (place, bounds) in (first_slice..).step_by(SLICE).zip(region.slices.windows(2)) {
-            let inflows = self.gather_slice(bounds[0], bounds[1], weights);
+            let inflows = self.gather_slice(bounds[0], bounds[1]);
             let (mut slice_values, mut slice_moved) = ([0.0; LANES], [0.0; LANES]);
             for (place, inflow) in (place..).zip(inflows) {
                 let (values, moved) = self.update(place, inflow, &mut next);
@@ -353,11 +296,11 @@ impl Pass<'_> {
 
     /// What flows into one row from sources `start..end`: odd and even ones apart, so that one need not wait for the other.
     #[inline(always)]
-    fn gather(&self, start: usize, end: usize, weights: impl Weights) -> Row {
-        let weights = weights.part(start, end);
+    fn gather(&self, start: usize, end: usize) -> Row {
+        let weights = self.weights.part(start, end);
         let mut inflows = [[0.0; LANES]; 2];
         for (at, &source) in self.inflow.sources[start..end].iter().enumerate() {
-            let (row, weight) = (&self.values[source as usize].0, weights.at(at));
+            let (row, weight) = (&self.values[source as usize].0, single(weights.at(at)));
             for lane in 0..LANES {
                 inflows[at % 2][lane] += weight * row[lane];
             }
@@ -367,12 +310,12 @@ impl Pass<'_> {
 
     /// What flows into the rows of a slice from sources `start..end`.
     #[inline(always)]
-    fn gather_slice(&self, start: usize, end: usize, weights: impl Weights) -> [Row; SLICE] {
-        let weights = weights.part(start, end);
+    fn gather_slice(&self, start: usize, end: usize) -> [Row; SLICE] {
+        let weights = self.weights.part(start, end);
         let mut inflows = [[0.0; LANES]; SLICE];
         for (number, sources) in self.inflow.sources[start..end].as_chunks::<SLICE>().0.iter().enumerate() {
             for (at, &source) in sources.iter().enumerate() {
-                let (row, weight) = (&self.values[source as usize].0, weights.at(number * SLICE + at));
+                let (row, weight) = (&self.values[source as usize].0, single(weights.at(number * SLICE + at)));
                 for lane in 0..LANES {
                     inflows[at][lane] += weight * row[lane];
                 }

@@ -158,9 +158,8 @@ fn sweep(
     seeds: &[(NodeId, f64)],
     precision: f64,
 ) -> Result<Left> {
-    let Pusher { graph, restart_prob, .. } = pusher;
     space.discard_tally();
-    let reached = sweeper.get()?.solve(graph, restart_prob, space, seeds, Goal::Estimate(precision))?;
+    let reached = sweeper.get()?.solve(pusher, space, seeds, Goal::Estimate(precision))?;
     Ok(Left { error: reached.estimate, swept: true, ..Left::default() })
 }
 

@@ -14,7 +14,8 @@
 //! **The L1 error is at most the residual that is returned.** After the local phase `answer <= q` everywhere and the sum of
 //! residuals bounds the error; after sweeps it is their bound (see [`super::sweep`]). Rounding comes on top, in proportion to
 //! 1 / restart probability: at a target of 1e-14 the L1 distance from a dense solve stays below 1e-13 for restart
-//! probabilities from 0.01 to 1. (Test: `query::tests::exactness`.) Where rounding forbids the target, the residual that was reached is returned.
+//! probabilities from 0.01 to 1. (Test: `query::tests::exactness`.) Where rounding forbids the target, the residual that was
+//! reached is returned.
 
 use super::push::{self, MOST_ROUNDS, Pushed, Pusher, Stop};
 use super::sweep::{Goal, LazySweeper};
@@ -44,7 +45,7 @@ pub(super) fn solve(
     space.recount();
     pusher.check_balance(space)?;
     if pushed == Pushed::Wide && target < space.left {
-        let reached = sweeper.get()?.solve(pusher.graph, pusher.restart_prob, space, seeds, Goal::Bound(target))?;
+        let reached = sweeper.get()?.solve(pusher, space, seeds, Goal::Bound(target))?;
         return Ok(reached.bound);
     }
     Ok(space.left)

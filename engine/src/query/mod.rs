@@ -47,6 +47,8 @@ mod push;
 
 mod vector;
 
+mod weights;
+
 mod sweep;
 
 mod block;

@@ -35,8 +35,9 @@
 
 use std::sync::Arc;
 
-use super::push::MOST_ROUNDS;
+use super::push::{MOST_ROUNDS, Pusher};
 use super::vector::{self, Instructions, Work};
+use super::weights::{Equal, Weights};
 use super::workspace::Workspace;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, InWeights, Inflow, Region, SLICE};
@@ -52,12 +53,12 @@ const UNSCALED: f64 = 1e-13;
 /// Changes are expected to shrink by this, this many times as slowly as the last did, at best and at worst: what converges
 /// fast is gone first. Chosen so that estimates come out at or above the mean error at each of four precisions on
 /// three graphs.
-pub(super) const RATES: (f64, f64) = (0.1, 0.98);
-pub(super) const SLOWING: f64 = 1.2;
+const RATES: (f64, f64) = (0.1, 0.98);
+const SLOWING: f64 = 1.2;
 /// How far a value may be off beyond what it moved itself, in parts of what all values moved in the mean: some stand still for
 /// a sweep and move in the next. 1 leaves 13 % of the best hundred scores beyond two standard errors on an R-MAT graph, 2
 /// up to 5 %, 4 less than one in a thousand.
-pub(super) const STILL: f64 = 4.0;
+const STILL: f64 = 4.0;
 
 /// When to stop.
 #[derive(Debug, Clone, Copy)]
@@ -96,17 +97,44 @@ pub(super) struct Sweeper {
     /// Ascending by place.
     seeds: Vec<Seed>,
     scale: f64,
-    /// What changes are multiplied by to estimate what is still to come.
+    outlook: Outlook,
+}
+
+/// What the last sweep tells of those to come.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Outlook {
+    /// By what changes shrank.
+    pub(super) rate: f64,
+    /// An estimate of the L1 error.
+    pub(super) estimate: f64,
+    /// What changes are multiplied by to estimate what is still to come, scale included.
     ahead: f64,
-    /// What the last sweep changed in all, as a part of all values.
+    /// What the sweep changed in all, as a part of all values.
     mean_change: f64,
+}
+
+impl Outlook {
+    /// From what a sweep moved and the one before it, a bound of the L1 error, what it moved as a part of all values, and the
+    /// scale of the values.
+    pub(super) fn new(moved: f64, before: Option<f64>, bound: f64, mean_change: f64, scale: f64) -> Outlook {
+        let rate = before.filter(|&before| moved < RATES.1 * before).map_or(RATES.1, |before| moved / before);
+        let slowed = (SLOWING * rate + RATES.0).min(RATES.1);
+        let estimate = bound.min(moved * slowed / (1.0 - slowed));
+        let ahead = if moved == 0.0 { 0.0 } else { scale * estimate / moved };
+        Outlook { rate, estimate, ahead, mean_change }
+    }
+
+    /// How far a value is probably off that the sweep changed by `moved`, both in units of the scale.
+    pub(super) fn error(&self, moved: f32, value: f64) -> f64 {
+        (f64::from(moved) + STILL * self.mean_change * value) * self.ahead
+    }
 }
 
 impl Sweeper {
     /// Room for the values. Memory: up to 20 bytes a node.
     pub(super) fn new(inflow: Arc<Inflow>) -> Sweeper {
         let (values, moved) = (vec![0.0; inflow.places().next_power_of_two()], vec![0.0; inflow.places()]);
-        Sweeper { inflow, values, moved, seeds: Vec::new(), scale: 1.0, ahead: 0.0, mean_change: 0.0 }
+        Sweeper { inflow, values, moved, seeds: Vec::new(), scale: 1.0, outlook: Outlook::default() }
     }
 
     /// Takes over what was pushed in a workspace, sweeps until the goal is reached, and leaves the answer there.
@@ -117,12 +145,12 @@ impl Sweeper {
     /// When mass is lost: the graph is damaged.
     pub(super) fn solve(
         &mut self,
-        graph: &Graph,
-        restart_prob: f64,
+        pusher: Pusher<'_>,
         space: &mut Workspace,
         seeds: &[(NodeId, f64)],
         goal: Goal,
     ) -> Result<Reached> {
+        let Pusher { graph, restart_prob, .. } = pusher;
         self.begin(space, seeds, restart_prob);
         let reached = self.sweep_to(restart_prob, goal);
         let sound = reached.bound.is_finite();
@@ -135,7 +163,7 @@ impl Sweeper {
     pub(super) fn error(&self, node: NodeId) -> f64 {
         let place = self.inflow.place(node);
         let value = self.values[place] * self.inflow.totals[place];
-        (f64::from(self.moved[place]) + STILL * self.mean_change * value) * self.ahead
+        self.outlook.error(self.moved[place], value)
     }
 
     fn begin(&mut self, space: &Workspace, seeds: &[(NodeId, f64)], restart_prob: f64) {
@@ -159,7 +187,7 @@ impl Sweeper {
         let mut reached = Reached { bound: f64::INFINITY, estimate: f64::INFINITY };
         for _ in 0..MOST_ROUNDS {
             let Sums { live, dangling, moved } = self.sweep(onward);
-            self.mean_change = if live == 0.0 { 0.0 } else { moved / live };
+            let mean_change = if live == 0.0 { 0.0 } else { moved / live };
             let mut moved = moved * self.scale;
             // All masses in units of the scale; the new scale is what makes them what they must be.
             let scale = restart_prob / (restart_prob * live + dangling);
@@ -172,11 +200,8 @@ impl Sweeper {
                 bound_of_scaling = off;
             }
             let bound = onward * moved / restart_prob + bound_of_scaling;
-            let rate = before.filter(|&before: &f64| moved < RATES.1 * before).map_or(RATES.1, |before| moved / before);
-            let rate = (SLOWING * rate + RATES.0).min(RATES.1);
-            let estimate = bound.min(moved * rate / (1.0 - rate));
-            self.ahead = if moved == 0.0 { 0.0 } else { self.scale * estimate / moved };
-            reached = Reached { bound, estimate };
+            self.outlook = Outlook::new(moved, before, bound, mean_change, self.scale);
+            reached = Reached { bound, estimate: self.outlook.estimate };
             let enough = match goal {
                 Goal::Bound(target) => bound <= target,
                 Goal::Estimate(target) => before.is_some() && reached.estimate <= target,
@@ -280,70 +305,6 @@ struct Sums {
     dangling: f64,
     /// What changed, at nodes that are not dangling: from the others nothing goes on.
     moved: f64,
-}
-
-/// The weights beside the sources of a row, eight at a time.
-trait Weights: Copy {
-    /// The part that belongs to sources `start..end`.
-    fn part(self, start: usize, end: usize) -> Self;
-    /// Multiplies the values of the sources from `8 number` on.
-    fn weigh<I: Instructions>(self, number: usize, values: I::Eight, instructions: I) -> I::Eight;
-    /// The weight of one source.
-    fn at(self, position: usize) -> f64;
-}
-
-#[derive(Clone, Copy)]
-struct Equal;
-
-impl Weights for Equal {
-    #[inline(always)]
-    fn part(self, _: usize, _: usize) -> Equal {
-        Equal
-    }
-
-    #[inline(always)]
-    fn weigh<I: Instructions>(self, _: usize, values: I::Eight, _: I) -> I::Eight {
-        values
-    }
-
-    #[inline(always)]
-    fn at(self, _: usize) -> f64 {
-        1.0
-    }
-}
-
-impl Weights for &[f32] {
-    #[inline(always)]
-    fn part(self, start: usize, end: usize) -> Self {
-        &self[start..end]
-    }
-
-    #[inline(always)]
-    fn weigh<I: Instructions>(self, number: usize, values: I::Eight, instructions: I) -> I::Eight {
-        instructions.multiply(values, instructions.widen(&self.as_chunks().0[number]))
-    }
-
-    #[inline(always)]
-    fn at(self, position: usize) -> f64 {
-        self[position].into()
-    }
-}
-
-impl Weights for &[f64] {
-    #[inline(always)]
-    fn part(self, start: usize, end: usize) -> Self {
-        &self[start..end]
-    }
-
-    #[inline(always)]
-    fn weigh<I: Instructions>(self, number: usize, values: I::Eight, instructions: I) -> I::Eight {
-        instructions.multiply(values, instructions.load(&self.as_chunks().0[number]))
-    }
-
-    #[inline(always)]
-    fn at(self, position: usize) -> f64 {
-        self[position]
-    }
 }
 
 /// One sweep.

@@ -74,27 +74,21 @@ impl Workspace {
 
     /// Clears everything. Cost: proportional to what was touched, or to the nodes after a wide answer.
     pub(super) fn clear(&mut self) {
+        self.forget_tally();
         if self.wide {
             self.residual.fill(0.0);
             self.answer.fill(0.0);
             self.marks.fill(0);
-            if self.drawn.mass != 0.0 {
-                self.tally.fill(Tally::default());
-                self.stepped.fill(Tally::default());
-            }
         } else {
             for &node in &self.touched {
                 let at = node as usize;
                 self.residual[at] = 0.0;
                 self.answer[at] = 0.0;
-                self.tally[at] = Tally::default();
-                self.stepped[at] = Tally::default();
                 self.marks[at] = 0;
             }
         }
         self.touched.clear();
         self.wide = false;
-        self.drawn = Drawn::default();
         (self.ended, self.left) = (0.0, 0.0);
     }
 
@@ -112,9 +106,14 @@ impl Workspace {
 
     /// Forgets what fingerprints added. Cost: as clearing.
     pub(super) fn forget_tally(&mut self) {
-        for position in 0..self.width() {
-            let at = self.node(position) as usize;
-            (self.tally[at], self.stepped[at]) = (Tally::default(), Tally::default());
+        if !self.wide {
+            for &node in &self.touched {
+                let at = node as usize;
+                (self.tally[at], self.stepped[at]) = (Tally::default(), Tally::default());
+            }
+        } else if self.drawn.mass != 0.0 {
+            self.tally.fill(Tally::default());
+            self.stepped.fill(Tally::default());
         }
         self.drawn = Drawn::default();
     }
