@@ -57,11 +57,10 @@ fn turn(job: &Job, answering: &mut Option<OwnedAnswering>, mut gathering: Gather
         Some(made) => made,
         none => none.insert(OwnedAnswering::try_new(Arc::clone(&job.world), |world| Answering::new(world))?),
     };
-    let together = Answering::together(job.asked.method);
     let began = Instant::now();
     loop {
-        let sources = gathering.next(together);
-        if sources.is_empty() {
+        let rest = gathering.rest();
+        if rest.is_empty() {
             return Ok(Turn::Finished(gathering.finish()));
         }
         if job.stopped() {
@@ -70,9 +69,11 @@ fn turn(job: &Job, answering: &mut Option<OwnedAnswering>, mut gathering: Gather
         if TURN < began.elapsed() {
             return Ok(Turn::Unfinished(gathering));
         }
-        let answers = answering.with_dependent_mut(|_, answering| answering.answer(&job.asked, &sources))?;
+        let answers = answering.with_dependent_mut(|world, answering| {
+            answering.answer(&job.asked, &rest[..world.together(job.asked.method, rest)])
+        })?;
+        job.progress.sources.fetch_add(answers.len() as u64, Ordering::Relaxed);
         let rows = gathering.take(answers);
-        job.progress.sources.fetch_add(sources.len() as u64, Ordering::Relaxed);
         job.progress.rows.fetch_add(rows, Ordering::Relaxed);
     }
 }

@@ -19,7 +19,7 @@ const RESIDUAL: f64 = 1e-12;
 /// popularity, in-degrees, and room to sweep.
 const ANSWERER_BYTES: u64 = 49 + 8 + 8 + 4 + 20;
 /// What `block` keeps besides, in bytes a node.
-const BLOCK_BYTES: u64 = 136;
+const BLOCK_BYTES: u64 = 144;
 
 /// The files that answers come from.
 #[derive(Debug)]
@@ -30,6 +30,28 @@ pub(crate) struct World {
     pub(crate) restart_prob: f64,
     /// The graph turned round, which all answerers share; none where no method needs it.
     pub(crate) inflow: Option<Arc<Inflow>>,
+}
+
+impl World {
+    /// Puts sources into the order in which they are best answered by a method: `block` shares work among twins; others find
+    /// rows and fingerprints in the cache that sources close by have just read.
+    pub(crate) fn sort(&self, method: Method, sources: &mut [(NodeId, u32)]) {
+        match &self.inflow {
+            Some(inflow) if method == Method::Block => {
+                sources.sort_unstable_by_key(|&(node, _)| (inflow.place(node), node));
+            }
+            _ => sources.sort_unstable(),
+        }
+    }
+
+    /// How many of the first sources, which are sorted, a method likes to answer at once.
+    pub(crate) fn together(&self, method: Method, sources: &[NodeId]) -> usize {
+        let Some(inflow) = self.inflow.as_ref().filter(|_| method == Method::Block) else {
+            return sources.len().min(1);
+        };
+        let runs = sources.chunk_by(|&a, &b| inflow.place(a) == inflow.place(b));
+        runs.take(LANES).map(<[NodeId]>::len).sum()
+    }
 }
 
 /// What is asked of every source.
@@ -82,14 +104,6 @@ impl<'world> Answering<'world> {
                 None => answerer,
             },
         })
-    }
-
-    /// How many sources a method likes to answer at once.
-    pub(crate) fn together(method: Method) -> usize {
-        match method {
-            Method::Auto | Method::Lookup | Method::Combine | Method::Exact => 1,
-            Method::Block => LANES,
-        }
     }
 
     /// What one of these holds on a graph of `nodes` nodes, in bytes.

@@ -26,6 +26,9 @@ const PARTS: u64 = (OPEN_PARTS + 1 + WAITING + 1) as u64;
 /// Rows are there a second time while a task's are put together, and the vectors they come in grow by doubling.
 const SLACK: u64 = 2;
 
+/// What a source takes: its node, its place in the order of answering, and that of the pilot.
+const SOURCE_BYTES: u64 = 12;
+
 /// The memory that a batch needs.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -55,7 +58,7 @@ impl Budget {
             parts: part_rows.saturating_mul(rows).saturating_mul(parts),
             // A stretch as rows, as columns, and encoded.
             writing: 3 * Stretch::ROW_BYTES * part_rows.min(writer::STRETCH_ROWS as u64 * 3 / 2) + 4 * nodes as u64,
-            sources: 4 * cut.sources,
+            sources: SOURCE_BYTES * cut.sources,
             inflow,
         }
     }
@@ -92,7 +95,7 @@ impl Budget {
 /// What the graph turned round takes: see [`Inflow::new`](walkprint_engine::graph::Inflow::new).
 fn inflow_bytes(graph: &Graph) -> u64 {
     let edge = if graph.is_weighted() { 12 } else { 4 };
-    edge * graph.edges() as u64 + 24 * graph.nodes() as u64
+    edge * graph.edges() as u64 + 56 * graph.nodes() as u64
 }
 
 #[cfg(test)]

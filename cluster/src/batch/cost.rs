@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 use walkprint_engine::error::Error as EngineError;
 use walkprint_engine::graph::Graph;
 use walkprint_engine::ids::NodeId;
-use walkprint_engine::query::{Answer, LEAST_PRECISION, Method, Shape, Status};
+use walkprint_engine::query::{Answer, LANES, LEAST_PRECISION, Method, Shape, Status};
 
 use super::answering::{Answering, Asked, World};
+use super::cut::Cut;
+use super::in_order;
 use super::options::BatchProgress;
 use crate::error::{Error, Result};
 use crate::workers::watch;
@@ -76,12 +78,13 @@ pub struct Measured {
 pub(super) fn choose(
     world: &Arc<World>,
     asked: &Asked,
-    precision: Option<f64>,
     sources: &[NodeId],
+    cut: &Cut,
     workers: usize,
     progress: &BatchProgress,
     tick: &mut dyn FnMut(),
 ) -> Result<(Method, Option<Pilot>)> {
+    let precision = asked.precision;
     let candidates = candidates(asked.method, world.index.is_some(), precision);
     if sources.len() < ENOUGH_SOURCES {
         // An answer tells what `auto` means here; and that the method can be had at all.
@@ -97,7 +100,11 @@ pub(super) fn choose(
         return Ok((found.method, None));
     }
     let began = Instant::now();
-    let survey = Survey { world, asked, candidates: &candidates, sources, workers, progress };
+    let together: Option<Vec<NodeId>> = candidates
+        .contains(&Method::Block)
+        .then(|| in_order(world, Method::Block, sources, cut).map(|(node, _)| node).collect());
+    let survey =
+        Survey { world, asked, candidates: &candidates, sources, together: together.as_deref(), workers, progress };
     let taken = watch(|| survey.take(), tick)??;
     let mut measured = Vec::new();
     for (&method, Sample { seconds, l1_errors }) in candidates.iter().zip(taken) {
@@ -165,6 +172,8 @@ struct Survey<'a> {
     asked: &'a Asked,
     candidates: &'a [Method],
     sources: &'a [NodeId],
+    /// The same as `block` answers them.
+    together: Option<&'a [NodeId]>,
     workers: usize,
     progress: &'a BatchProgress,
 }
@@ -238,12 +247,15 @@ impl Survey<'_> {
     }
 
     fn time(&self, answering: &mut Answering<'_>, method: Method, place: usize) -> Result<(f64, Option<Answer>)> {
-        let together = Answering::together(method).min(self.sources.len());
-        let first = place.min(self.sources.len() - together);
+        let sources = match self.together {
+            Some(sources) if method == Method::Block => &sources[place.min(sources.len().saturating_sub(LANES))..],
+            _ => &self.sources[place..],
+        };
+        let sources = &sources[..self.world.together(method, sources)];
         let asked = Asked { method, ..self.asked.clone() };
         let began = Instant::now();
-        let answers = answering.answer(&asked, &self.sources[first..first + together])?;
-        let seconds = began.elapsed().as_secs_f64() / together as f64;
+        let answers = answering.answer(&asked, sources)?;
+        let seconds = began.elapsed().as_secs_f64() / sources.len() as f64;
         Ok((seconds, answers.into_iter().flatten().next_back()))
     }
 

@@ -37,7 +37,7 @@ pub(crate) struct Cut {
     pub(crate) source_rows: u64,
 }
 
-/// Consecutive sources of one part, by their place among all.
+/// Consecutive sources of one part, by their place in the order of answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Task {
     /// Who answers; set when it is dealt.

@@ -7,14 +7,15 @@
 //!    └────────── credits ─────────┘          time = number of the part
 //! ```
 //!
-//! Sources are put in the order of their ids and cut into parts (a file each) and tasks (what a worker is dealt).
+//! Sources are put in the order of their ids and cut into parts (a file each); the sources of a part are put in the order in
+//! which they are best answered, and cut into tasks (what a worker is dealt).
 //!
 //! - `deal` hands out tasks to whichever worker has a credit left, part by part; it begins a part only when few others are
 //!   under way.
-//! - `answer` answers the sources of one task in the order of nodes, puts the answers in the order of ids, and returns the
-//!   credit.
+//! - `answer` answers the sources of one task and returns the credit.
 //! - `seal` collects the pieces; when the frontier has passed a part, nothing of it is under way any more, and it goes to
-//!   the writer thread, which encodes it, flushes it to the disk, renames it, and enters it in the manifest.
+//!   the writer thread, which puts it back in the order of ids, encodes it, flushes it to the disk, renames it, and enters it
+//!   in the manifest.
 //!
 //! **The files are a pure function of the store, the sources and the parameters**: workers, memory, interruptions and
 //! resumes leave no trace in any byte. (Test: `tests/tests/batch.rs`.) Only [`Method::Auto`] goes by the clock: it decides
@@ -114,7 +115,7 @@ pub fn run_batch(
         }
         None => {
             let (method, pilot) =
-                cost::choose(&world, &asked, options.precision, &resolved.nodes, options.workers, progress, &mut tick)?;
+                cost::choose(&world, &asked, &resolved.nodes, &cut, options.workers, progress, &mut tick)?;
             asked.method = method;
             pilot
         }
@@ -135,6 +136,7 @@ pub fn run_batch(
     let (method, skipped_unknown) = (asked.method, resolved.skipped_unknown);
     let job = Job {
         world: Arc::clone(&world),
+        order: in_order(&world, method, &resolved.nodes, &cut).map(|(_, place)| place).collect(),
         nodes: resolved.nodes,
         cut,
         open,
@@ -159,6 +161,16 @@ pub fn run_batch(
         pilot,
         seconds: began.elapsed().as_secs_f64(),
         planned_bytes: budget.bytes(),
+    })
+}
+
+/// The sources of each part, one part after the other, as they are best answered, with the place that each has in its part.
+fn in_order(world: &World, method: Method, nodes: &[NodeId], cut: &Cut) -> impl Iterator<Item = (NodeId, u32)> {
+    let part_sources = usize::try_from(cut.part_sources).unwrap_or(usize::MAX);
+    nodes.chunks(part_sources).flat_map(move |part| {
+        let mut sources: Vec<(NodeId, u32)> = part.iter().copied().zip(0..).collect();
+        world.sort(method, &mut sources);
+        sources
     })
 }
 
@@ -188,7 +200,8 @@ fn open(store: &Store, options: &BatchOptions) -> Result<Arc<World>> {
     let BatchOptions { index, restart_prob, method, .. } = options;
     let wanted = Wanted { index: index.as_deref(), restart_prob: *restart_prob, method: *method };
     let (index, restart_prob) = choose_index(store, &graph, wanted)?;
-    let inflow = if *method == Method::Lookup { None } else { Some(Arc::new(Inflow::new(&graph)?)) };
+    let inflow =
+        if *method == Method::Lookup { None } else { Some(Arc::new(Inflow::new(&graph, |node| labels.rank(node))?)) };
     Ok(Arc::new(World { graph, labels, index, restart_prob, inflow }))
 }
 
@@ -241,6 +254,8 @@ pub(crate) struct Job {
     world: Arc<World>,
     /// All sources, by external id.
     nodes: Vec<NodeId>,
+    /// Where the sources are in their parts, in the order of answering: see [`in_order`].
+    order: Vec<u32>,
     cut: Cut,
     /// Parts that are to be answered, ascending.
     open: Vec<u32>,
@@ -263,13 +278,23 @@ impl Job {
     }
 
     fn nodes(&self, range: Range<u64>) -> &[NodeId] {
-        let place = |at: u64| usize::try_from(at).expect("the sources are in memory");
-        &self.nodes[place(range.start)..place(range.end)]
+        &self.nodes[in_memory(range)]
     }
 
-    fn sources_of(&self, task: &Task) -> &[NodeId] {
-        self.nodes(task.first..task.end)
+    fn order(&self, range: Range<u64>) -> &[u32] {
+        &self.order[in_memory(range)]
     }
+
+    /// The sources of a task, in the order of answering.
+    fn sources_of(&self, task: &Task) -> Vec<NodeId> {
+        let nodes = self.nodes(self.cut.part(task.part));
+        self.order(task.first..task.end).iter().map(|&place| nodes[place as usize]).collect()
+    }
+}
+
+fn in_memory(range: Range<u64>) -> Range<usize> {
+    let place = |at: u64| usize::try_from(at).expect("the sources are in memory");
+    place(range.start)..place(range.end)
 }
 
 /// Runs the dataflow to its end; gives the manifest as it is on the disk.

@@ -56,7 +56,7 @@ impl Surety {
     }
 }
 
-/// The answers of one task, in the order of its sources.
+/// The answers of one task, in the order in which they were found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Piece {
     /// Whose answers they are.
@@ -69,58 +69,45 @@ pub(crate) struct Piece {
     pub(crate) surety: Surety,
 }
 
-/// The answers of a task as they come in: in the order of nodes, which lie close together in the graph, so that rows and
-/// fingerprints are still in the cache; not in the order of ids, in which they are written.
+/// The answers of a task as they come in.
 pub(crate) struct Gathering {
-    task: Task,
-    /// Nodes, ascending, each with its place in the task.
-    order: Vec<(NodeId, usize)>,
-    answered: usize,
-    rows: Vec<Vec<Row>>,
-    surety: Surety,
+    sources: Vec<NodeId>,
+    piece: Piece,
 }
 
 impl Gathering {
     /// Nothing yet, of a task's sources.
-    pub(crate) fn new(task: Task, sources: &[NodeId]) -> Gathering {
-        let mut order: Vec<(NodeId, usize)> = sources.iter().enumerate().map(|(place, &node)| (node, place)).collect();
-        order.sort_unstable();
-        Gathering { task, answered: 0, rows: vec![Vec::new(); order.len()], order, surety: Surety::BEST }
+    pub(crate) fn new(task: Task, sources: Vec<NodeId>) -> Gathering {
+        let ends = Vec::with_capacity(sources.len());
+        Gathering { sources, piece: Piece { task, rows: Vec::new(), ends, surety: Surety::BEST } }
     }
 
-    /// The next sources to answer, at most `most`; none when all are answered.
-    pub(crate) fn next(&self, most: usize) -> Vec<NodeId> {
-        self.order[self.answered..].iter().take(most).map(|&(node, _)| node).collect()
+    /// The sources that are not answered yet, in order.
+    pub(crate) fn rest(&self) -> &[NodeId] {
+        &self.sources[self.piece.ends.len()..]
     }
 
-    /// Takes the answers of the sources that [`Gathering::next`] gave. Returns the number of their rows.
+    /// Takes the answers of the first sources of [`Gathering::rest`]. Returns the number of their rows.
     pub(crate) fn take(&mut self, answers: Vec<Option<Answer>>) -> u64 {
-        let mut rows = 0;
+        let Piece { rows, ends, surety, .. } = &mut self.piece;
+        let before = rows.len();
         for answer in answers {
-            let (_, place) = self.order[self.answered];
-            self.answered += 1;
-            self.surety = self.surety.and(answer.as_ref().map_or(Surety::NOTHING, Surety::of));
-            let Some(answer) = answer else { continue };
-            rows += answer.results.len() as u64;
+            *surety = surety.and(answer.as_ref().map_or(Surety::NOTHING, Surety::of));
             #[expect(clippy::cast_possible_truncation, reason = "scores are stored in single precision")]
-            let row = |(score, std_error): (f64, f64)| (score as f32, std_error as f32);
-            self.rows[place].extend(answer.results.iter().map(|result| {
-                let (score, std_error) = row((result.score, result.std_error));
-                Row { target: result.node, score, std_error }
+            let single = |score: f64| score as f32;
+            rows.extend(answer.into_iter().flat_map(|answer| answer.results).map(|result| Row {
+                target: result.node,
+                score: single(result.score),
+                std_error: single(result.std_error),
             }));
+            ends.push(rows.len() as u64);
         }
-        rows
+        (rows.len() - before) as u64
     }
 
     /// The piece, once all sources are answered.
     pub(crate) fn finish(self) -> Piece {
-        let mut rows = Vec::with_capacity(self.rows.iter().map(Vec::len).sum());
-        let mut ends = Vec::with_capacity(self.rows.len());
-        for answer in self.rows {
-            rows.extend(answer);
-            ends.push(rows.len() as u64);
-        }
-        Piece { task: self.task, rows, ends, surety: self.surety }
+        self.piece
     }
 }
 
@@ -170,10 +157,11 @@ impl<'labels> Stretcher<'labels> {
     }
 
     /// Calls `write` with the rows of a part, cut into stretches of equal length near `near`. `nodes` are the sources of
-    /// the part. Returns the number of rows.
+    /// the part, `order` says which of them the answers in the pieces are of, one after the other. Returns the number of rows.
     pub(crate) fn stretches(
         &mut self,
         nodes: &[NodeId],
+        order: &[u32],
         pieces: &[Piece],
         near: usize,
         mut write: impl FnMut(Stretch) -> Result<()>,
@@ -181,9 +169,12 @@ impl<'labels> Stretcher<'labels> {
         let rows: usize = pieces.iter().map(|piece| piece.rows.len()).sum();
         let count = ((rows + near / 2) / near).max(1);
         let length = rows.div_ceil(count);
-        let mut all = pieces
-            .iter()
-            .flat_map(Piece::answers)
+        let mut by_source: Vec<&[Row]> = vec![&[]; nodes.len()];
+        for (answer, &place) in pieces.iter().flat_map(Piece::answers).zip(order) {
+            by_source[place as usize] = answer;
+        }
+        let mut all = by_source
+            .into_iter()
             .zip(nodes)
             .flat_map(|(answer, &source)| (1..).zip(answer).map(move |(rank, row)| (source, rank, *row)));
         loop {

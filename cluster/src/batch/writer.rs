@@ -52,10 +52,10 @@ fn write_part(directory: &Path, part: &Part, job: &Job, stretcher: &mut Stretche
     let file = part_file(part.number, job.format);
     let temporary = directory.join(format!("{file}.tmp"));
     let Range { start, end } = job.cut.part(part.number);
-    let nodes = job.nodes(start..end);
+    let (nodes, order) = (job.nodes(start..end), job.order(start..end));
     let mut output = Output::create(&temporary)?;
     let mut sink = Sink::new(job.format, &mut output, job.world.labels.are_integers(), &temporary)?;
-    let rows = stretcher.stretches(nodes, &part.pieces, STRETCH_ROWS, |stretch| sink.write(stretch))?;
+    let rows = stretcher.stretches(nodes, order, &part.pieces, STRETCH_ROWS, |stretch| sink.write(stretch))?;
     sink.finish()?;
     let (bytes, checksum) = output.persist(&directory.join(&file))?;
     let surety = part.pieces.iter().fold(Surety::BEST, |all, piece| all.and(piece.surety));

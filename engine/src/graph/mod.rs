@@ -21,6 +21,7 @@ mod builder;
 mod inflow;
 mod order;
 mod rows;
+mod twins;
 mod walk_rows;
 
 pub use builder::{BuildReport, BuiltGraph, build};

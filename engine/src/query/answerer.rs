@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::answer::{Answer, Ranked, Scores, Status};
-use super::block::{Block, Found, LANES, LEAST_PRECISION};
+use super::block::{Block, Found, LEAST_PRECISION, share_lanes};
 use super::combine::{self, Bound, Left};
 use super::dangling::{self, Scaling, UniformCore};
 use super::exact;
@@ -149,7 +149,7 @@ impl<'a> Answerer<'a> {
                 return Err(Error::Parameter { name: "restart_prob", expected, got: restart_prob.to_string() });
             }
         }
-        let (space, sweeper) = (Workspace::new(nodes), LazySweeper::new(graph, None));
+        let (space, sweeper) = (Workspace::new(nodes), LazySweeper::new(graph, labels, None));
         let (block, uniform, in_degrees) = (None, None, None);
         Ok(Answerer { graph, labels, index, restart_prob, space, sweeper, block, uniform, in_degrees })
     }
@@ -158,7 +158,7 @@ impl<'a> Answerer<'a> {
     #[must_use]
     pub fn with_inflow(self, inflow: Arc<Inflow>) -> Answerer<'a> {
         debug_assert_eq!(inflow.nodes(), self.graph.nodes(), "the same graph");
-        Answerer { sweeper: LazySweeper::new(self.graph, Some(inflow)), block: None, ..self }
+        Answerer { sweeper: LazySweeper::new(self.graph, self.labels, Some(inflow)), block: None, ..self }
     }
 
     /// The graph turned round, as questions that grow wide need it; made now unless it was before.
@@ -216,44 +216,53 @@ impl<'a> Answerer<'a> {
         scores
     }
 
-    /// The best nodes for each of many questions, in blocks of [`LANES`] by [`Method::Block`], whatever method they name.
+    /// The best nodes for each of many questions, in blocks of [`LANES`](super::LANES) by [`Method::Block`], whatever method they name.
     /// Precision is that of the most demanding question of a block. The inner result is an error where the filters of one question
     /// leave nothing, which is no reason to give up on the others.
     ///
-    /// Cost: a quarter or so of asking one after the other.
+    /// Cost: a quarter or so of asking one after the other; less where questions have single seeds that are twins, which
+    /// share what they have in common if they come close together.
     ///
     /// # Errors
     /// As [`Answerer::answer`].
     pub fn answer_block(&mut self, questions: &[Question]) -> Result<Vec<Result<Answer>>> {
         let mut answers = Vec::with_capacity(questions.len());
-        for questions in questions.chunks(LANES) {
-            let block: Vec<&Question> = questions.iter().collect();
-            let done = self.ranked_block(&block, &mut answers);
+        for question in questions {
+            self.prepare(question)?;
+        }
+        while answers.len() < questions.len() {
+            let rest = &questions[answers.len()..];
+            let lanes = share_lanes(&*self.sweeper.inflow()?, rest.iter().map(|question| question.seeds.weights()));
+            let done = self.ranked_block(&rest[..lanes.len()], &lanes, &mut answers);
             self.space.clear();
             done?;
         }
         Ok(answers)
     }
 
-    fn ranked_block(&mut self, questions: &[&Question], answers: &mut Vec<Result<Answer>>) -> Result<()> {
-        for question in questions {
-            self.prepare(question)?;
-        }
+    fn ranked_block(
+        &mut self,
+        questions: &[Question],
+        lanes: &[usize],
+        answers: &mut Vec<Result<Answer>>,
+    ) -> Result<()> {
         // Support is counted by asking for each seed alone, which would use up the block.
         let supporters = questions.iter().map(|question| self.supporters(question)).collect::<Result<Vec<_>>>()?;
-        self.solve_block(questions)?;
+        self.solve_block(questions, lanes)?;
         // Where scores are multiples of the core, the best of the core are the best.
-        let plain = |question: &&&Question| {
+        let plain = |question: &Question| {
             matches!(question.dangling, Dangling::Restart | Dangling::Drop) && question.shape == Shape::default()
         };
         // One more than is shown: whether the last one's rank is stable depends on it.
-        let top = questions.iter().filter(plain).map(|question| question.top).max().unwrap_or(0).saturating_add(1);
+        let tops = questions.iter().filter(|question| plain(question)).map(|question| question.top);
+        let top = tops.max().map(|top| top.saturating_add(1).min(self.graph.nodes().max(1)));
+        let used = lanes.iter().max().map_or(0, |last| last + 1);
         let block = self.block.as_ref().expect("it has just been solved");
-        let mut best = block.best(questions.len(), top.min(self.graph.nodes().max(1)));
-        for (lane, question) in questions.iter().enumerate() {
-            let found = plain(&question).then(|| std::mem::take(&mut best[lane]));
+        let best = top.map(|top| block.best(used, top)).unwrap_or_default();
+        for ((question, &lane), supporters) in questions.iter().zip(lanes).zip(supporters) {
+            let found = top.filter(|_| plain(question)).map(|top| (best[lane].as_slice(), top));
             let core = self.take_lane(question, lane, found);
-            let answer = self.rank(question, core, supporters[lane].as_deref());
+            let answer = self.rank(question, core, supporters.as_deref());
             self.space.clear();
             match answer {
                 Err(error) if !matches!(error, Error::NothingLeft { .. }) => return Err(error),
@@ -263,8 +272,8 @@ impl<'a> Answerer<'a> {
         Ok(())
     }
 
-    /// Sweeps for a block of questions.
-    fn solve_block(&mut self, questions: &[&Question]) -> Result<()> {
+    /// Sweeps for a block of questions, each in its lane.
+    fn solve_block(&mut self, questions: &[Question], lanes: &[usize]) -> Result<()> {
         let precision = questions.iter().filter_map(|question| question.precision).fold(USUAL_PRECISION, f64::min);
         if precision < LEAST_PRECISION {
             let expected = "at least 1e-5 for block, which computes in single precision; take combine or exact";
@@ -275,25 +284,28 @@ impl<'a> Answerer<'a> {
             None => Block::new(self.sweeper.inflow()?),
         };
         let block = self.block.insert(block);
-        let seeds: Vec<&[(NodeId, f64)]> = questions.iter().map(|question| question.seeds.weights()).collect();
+        let mut seeds: Vec<&[(NodeId, f64)]> = Vec::new();
+        for (question, &lane) in questions.iter().zip(lanes) {
+            if lane == seeds.len() {
+                seeds.push(question.seeds.weights());
+            }
+        }
         let sound =
             block.solve(self.restart_prob, &seeds, precision).iter().all(|lane| lane.outlook.estimate.is_finite());
         if sound { Ok(()) } else { Err(Error::damaged(self.graph.path(), "mass is lost on its edges")) }
     }
 
-    /// Puts one lane of the block into the workspace: what was found to be best, or everything.
-    fn take_lane(&mut self, question: &Question, lane: usize, best: Option<Vec<Found>>) -> Core {
+    /// Puts one lane of the block into the workspace: everything, or what is at places that were found to be best, so many
+    /// nodes of each at most.
+    fn take_lane(&mut self, question: &Question, lane: usize, best: Option<(&[usize], usize)>) -> Core {
         let block = self.block.as_ref().expect("it has just been solved");
         let space = &mut self.space;
-        let mut put = |Found { node, value, error }: Found| {
+        let (places, most) = best.map_or((None, usize::MAX), |(places, most)| (Some(places), most));
+        block.spell_out(lane, question.seeds.weights(), places, most, |Found { node, value, error }| {
             space.touch(node);
             space.answer[node as usize] = value;
             space.tally[node as usize].variance = error * error;
-        };
-        match best {
-            Some(best) => best.into_iter().for_each(&mut put),
-            None => block.all(lane).for_each(&mut put),
-        }
+        });
         let state = block.lane(lane);
         space.ended = state.ended;
         let status = Status::Estimated { sampled: 0.0, l1_error: state.outlook.estimate };
@@ -381,7 +393,7 @@ impl<'a> Answerer<'a> {
                 Core::new(method, dropped, Status::Estimated { sampled, l1_error: error }, errors)
             }
             Method::Block => {
-                self.solve_block(&[question])?;
+                self.solve_block(std::slice::from_ref(question), &[0])?;
                 self.take_lane(question, 0, None)
             }
         })
@@ -586,7 +598,7 @@ impl<'a> Answerer<'a> {
     fn variance(&self, node: NodeId, core: &Core) -> Result<f64> {
         match (core.errors, self.index) {
             (Errors::Block, _) => Ok(self.space.tally[node as usize].variance),
-            (Errors::Sweep, _) => Ok(self.sweeper.error(node).powi(2)),
+            (Errors::Sweep, _) => Ok(self.sweeper.error(node, self.space.core(node)).powi(2)),
             (Errors::Tally, Some(index)) => tally::variance(index, node, &self.space),
             (Errors::Tally, None) => Ok(0.0),
         }

@@ -15,7 +15,8 @@
 //! worse for a while. When changes have not shrunk for [`STUCK`] sweeps it is left out, and then the error shrinks by `1 - a` a
 //! sweep in the long run, whatever the graph.
 //!
-//! *Layout.* In-edges in slices, nodes by in-degree: see [`Inflow`].
+//! *Layout.* In-edges in slices, nodes by in-degree, twins together: see [`Inflow`]. Everything below is about sums over twins;
+//! what flows to them is shared out evenly in the end, and each keeps what it has as a seed.
 //!
 //! ```text
 //! x = what was pushed + what was left of it               (mass 1, where it is by now)
@@ -42,6 +43,7 @@ use super::workspace::Workspace;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, InWeights, Inflow, Region, SLICE};
 use crate::ids::NodeId;
+use crate::labels::Labels;
 
 /// Sweeps without progress after which mass is no longer restored, and after which rounding must have the last word.
 const STUCK: u64 = 6;
@@ -81,9 +83,19 @@ pub(super) struct Reached {
 /// A seed on its way into sweeps.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seed {
+    pub(super) node: NodeId,
     pub(super) place: usize,
     /// Restart probability times weight.
     pub(super) mass: f64,
+    /// What the last sweep let flow to the place besides seeds.
+    pub(super) inflow: f64,
+}
+
+impl Seed {
+    /// A seed that nothing has flowed to yet.
+    pub(super) fn new(inflow: &Inflow, (node, weight): (NodeId, f64), restart_prob: f64) -> Seed {
+        Seed { node, place: inflow.place(node), mass: weight * restart_prob, inflow: 0.0 }
+    }
 }
 
 /// The values of one question, a slot a place, kept from question to question.
@@ -97,6 +109,8 @@ pub(super) struct Sweeper {
     /// Ascending by place.
     seeds: Vec<Seed>,
     scale: f64,
+    /// 1 / the scale as it was before the last sweep.
+    unit: f64,
     outlook: Outlook,
 }
 
@@ -125,8 +139,8 @@ impl Outlook {
     }
 
     /// How far a value is probably off that the sweep changed by `moved`, both in units of the scale.
-    pub(super) fn error(&self, moved: f32, value: f64) -> f64 {
-        (f64::from(moved) + STILL * self.mean_change * value) * self.ahead
+    pub(super) fn error(&self, moved: f64, value: f64) -> f64 {
+        (moved + STILL * self.mean_change * value) * self.ahead
     }
 }
 
@@ -134,7 +148,7 @@ impl Sweeper {
     /// Room for the values. Memory: up to 20 bytes a node.
     pub(super) fn new(inflow: Arc<Inflow>) -> Sweeper {
         let (values, moved) = (vec![0.0; inflow.places().next_power_of_two()], vec![0.0; inflow.places()]);
-        Sweeper { inflow, values, moved, seeds: Vec::new(), scale: 1.0, outlook: Outlook::default() }
+        Sweeper { inflow, values, moved, seeds: Vec::new(), scale: 1.0, unit: 1.0, outlook: Outlook::default() }
     }
 
     /// Takes over what was pushed in a workspace, sweeps until the goal is reached, and leaves the answer there.
@@ -159,11 +173,10 @@ impl Sweeper {
         reached
     }
 
-    /// An estimate of how far the last sweep left a node's value from its goal.
-    pub(super) fn error(&self, node: NodeId) -> f64 {
+    /// An estimate of how far the last sweep left a node from its goal, which it has given this `core`.
+    pub(super) fn error(&self, node: NodeId, core: f64) -> f64 {
         let place = self.inflow.place(node);
-        let value = self.values[place] * self.inflow.totals[place];
-        self.outlook.error(self.moved[place], value)
+        self.outlook.error(f64::from(self.moved[place]) / self.inflow.members[place], core / self.scale)
     }
 
     fn begin(&mut self, space: &Workspace, seeds: &[(NodeId, f64)], restart_prob: f64) {
@@ -172,13 +185,12 @@ impl Sweeper {
         for node in space.nodes() {
             let place = inflow.place(node);
             let mass = space.answer[node as usize] + space.residual[node as usize];
-            self.values[place] = mass * inflow.onward[place];
+            self.values[place] += mass * inflow.onward[place];
         }
         self.scale = 1.0;
         self.seeds.clear();
-        let seeds = seeds.iter().map(|&(node, weight)| Seed { place: inflow.place(node), mass: weight * restart_prob });
-        self.seeds.extend(seeds);
-        self.seeds.sort_unstable_by_key(|seed| seed.place);
+        self.seeds.extend(seeds.iter().map(|&seed| Seed::new(inflow, seed, restart_prob)));
+        self.seeds.sort_unstable_by_key(|seed| (seed.place, seed.node));
     }
 
     fn sweep_to(&mut self, restart_prob: f64, goal: Goal) -> Reached {
@@ -231,9 +243,9 @@ impl Sweeper {
     }
 
     fn sweep(&mut self, onward: f64) -> Sums {
-        let unit = self.scale.recip();
-        let Sweeper { inflow, values, moved, seeds, .. } = self;
-        let pass = Pass { inflow, weights: Equal, values, moved, seeds, onward, unit };
+        self.unit = self.scale.recip();
+        let Sweeper { inflow, values, moved, seeds, unit, .. } = self;
+        let pass = Pass { inflow, weights: Equal, values, moved, seeds, onward, unit: *unit };
         match &inflow.weights {
             InWeights::Equal => vector::run(pass),
             InWeights::Single(weights) => vector::run(pass.with(weights.as_slice())),
@@ -246,8 +258,19 @@ impl Sweeper {
         let inflow = &*self.inflow;
         space.go_wide();
         space.residual.fill(0.0);
-        for (place, node) in inflow.placed() {
-            space.answer[node as usize] = self.values[place] * inflow.totals[place] * self.scale;
+        let values = self.values.iter().zip(&inflow.totals).map(|(value, total)| value * total * self.scale);
+        for (value, twins) in values.zip(inflow.places_of_twins()) {
+            match *twins {
+                [node] => space.answer[node as usize] = value,
+                _ => twins.iter().for_each(|&node| space.answer[node as usize] = value / twins.len() as f64),
+            }
+        }
+        for seed in &self.seeds {
+            let each = seed.inflow * self.scale / inflow.members[seed.place];
+            inflow.twins(seed.place).iter().for_each(|&node| space.answer[node as usize] = each);
+        }
+        for seed in &self.seeds {
+            space.answer[seed.node as usize] += seed.mass * self.unit * self.scale;
         }
         let places = inflow.dangling.first..inflow.dangling.end();
         let dangling: f64 = self.values[places].iter().sum::<f64>() * self.scale;
@@ -260,14 +283,15 @@ impl Sweeper {
 #[derive(Debug)]
 pub(super) struct LazySweeper<'g> {
     graph: &'g Graph,
+    labels: &'g Labels,
     inflow: Option<Arc<Inflow>>,
     sweeper: Option<Sweeper>,
 }
 
 impl<'g> LazySweeper<'g> {
     /// Nothing yet; with the graph turned round already if somebody has done it.
-    pub(super) fn new(graph: &'g Graph, inflow: Option<Arc<Inflow>>) -> LazySweeper<'g> {
-        LazySweeper { graph, inflow, sweeper: None }
+    pub(super) fn new(graph: &'g Graph, labels: &'g Labels, inflow: Option<Arc<Inflow>>) -> LazySweeper<'g> {
+        LazySweeper { graph, labels, inflow, sweeper: None }
     }
 
     /// The graph turned round.
@@ -277,7 +301,7 @@ impl<'g> LazySweeper<'g> {
     pub(super) fn inflow(&mut self) -> Result<Arc<Inflow>> {
         let inflow = match &self.inflow {
             Some(inflow) => Arc::clone(inflow),
-            None => Arc::new(Inflow::new(self.graph)?),
+            None => Arc::new(Inflow::new(self.graph, |node| self.labels.rank(node))?),
         };
         self.inflow = Some(Arc::clone(&inflow));
         Ok(inflow)
@@ -293,8 +317,8 @@ impl<'g> LazySweeper<'g> {
     }
 
     /// What the last sweep left at a node: see [`Sweeper::error`].
-    pub(super) fn error(&self, node: NodeId) -> f64 {
-        self.sweeper.as_ref().map_or(0.0, |sweeper| sweeper.error(node))
+    pub(super) fn error(&self, node: NodeId, core: f64) -> f64 {
+        self.sweeper.as_ref().map_or(0.0, |sweeper| sweeper.error(node, core))
     }
 }
 
@@ -313,7 +337,7 @@ struct Pass<'a, W> {
     weights: W,
     values: &'a mut [f64],
     moved: &'a mut [f32],
-    seeds: &'a [Seed],
+    seeds: &'a mut [Seed],
     onward: f64,
     unit: f64,
 }
@@ -349,11 +373,7 @@ impl<W: Weights> Pass<'_, W> {
             let lanes = instructions.lanes(self.gather(bounds[0], bounds[1], instructions));
             let inflow =
                 (lanes[0] + lanes[4]) + (lanes[1] + lanes[5]) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
-            let mut value = self.onward * inflow;
-            while let Some(seed) = self.seeds.get(next).filter(|seed| seed.place == place) {
-                value += seed.mass * self.unit;
-                next += 1;
-            }
+            let value = self.sow(&mut next, place, self.onward * self.inflow.members[place] * inflow);
             let change = (value - self.values[place] * self.inflow.totals[place]).abs();
             self.values[place] = value * self.inflow.onward[place];
             self.moved[place] = change as f32;
@@ -362,13 +382,17 @@ impl<W: Weights> Pass<'_, W> {
         }
         let onward = instructions.splat(self.onward);
         let (mut sums, mut changes) = (instructions.splat(0.0), instructions.splat(0.0));
-        for (place, bounds) in (first_slice..).step_by(SLICE).zip(region.slices.windows(2)) {
+        let slices = region.slices.windows(2).zip(&region.shared);
+        for (place, (bounds, &shared)) in (first_slice..).step_by(SLICE).zip(slices) {
             let mut fresh = instructions.multiply(onward, self.gather(bounds[0], bounds[1], instructions));
+            if shared {
+                let Some(members) = self.inflow.members[place..].first_chunk() else { break };
+                fresh = instructions.multiply(fresh, instructions.load(members));
+            }
             if self.seeds.get(next).is_some_and(|seed| seed.place < place + SLICE) {
                 let mut lanes = instructions.lanes(fresh);
-                while let Some(seed) = self.seeds.get(next).filter(|seed| seed.place < place + SLICE) {
-                    lanes[seed.place - place] += seed.mass * self.unit;
-                    next += 1;
+                for (lane, value) in lanes.iter_mut().enumerate() {
+                    *value = self.sow(&mut next, place + lane, *value);
                 }
                 fresh = instructions.load(&lanes);
             }
@@ -385,6 +409,17 @@ impl<W: Weights> Pass<'_, W> {
         }
         let sum = sum + instructions.lanes(sums).iter().sum::<f64>();
         (sum, moved + instructions.lanes(changes).iter().sum::<f64>())
+    }
+
+    /// Adds the seeds at a place to what flows there, and notes how much that was. `next` is the first seed at or behind it.
+    fn sow(&mut self, next: &mut usize, place: usize, inflow: f64) -> f64 {
+        let mut value = inflow;
+        while let Some(seed) = self.seeds.get_mut(*next).filter(|seed| seed.place == place) {
+            seed.inflow = inflow;
+            value += seed.mass * self.unit;
+            *next += 1;
+        }
+        value
     }
 
     /// What flows in from sources `start..end`, the first into lane 0, the second into lane 1, and so on.
