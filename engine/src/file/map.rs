@@ -1,8 +1,12 @@
 //! The one place where memory is mapped.
 
 use std::fs::File;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::Arc;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::error::{Error, Result};
 
@@ -40,5 +44,42 @@ impl Map {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+/// Room for many numbers that will be read and written here and there, all zero at first: in huge pages where they are to
+/// be had, as [`Map::copied`].
+#[derive(Debug)]
+pub(crate) struct Room<T> {
+    map: memmap2::MmapMut,
+    bytes: usize,
+    of: PhantomData<T>,
+}
+
+impl<T: FromBytes + IntoBytes + Immutable> Room<T> {
+    /// Room for so many.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub(crate) fn new(length: usize) -> std::io::Result<Room<T>> {
+        let bytes = length * size_of::<T>();
+        let map = memmap2::MmapMut::map_anon(bytes.max(1))?;
+        #[cfg(target_os = "linux")]
+        let _ = map.advise(memmap2::Advice::HugePage); // a wish: without it everything works the same
+        Ok(Room { map, bytes, of: PhantomData })
+    }
+}
+
+impl<T: FromBytes + IntoBytes + Immutable> Deref for Room<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        <[T]>::ref_from_bytes(&self.map[..self.bytes]).expect("maps begin with a page")
+    }
+}
+
+impl<T: FromBytes + IntoBytes + Immutable> DerefMut for Room<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        <[T]>::mut_from_bytes(&mut self.map[..self.bytes]).expect("maps begin with a page")
     }
 }

@@ -274,14 +274,16 @@ impl<'a> Answerer<'a> {
 
     /// Sweeps for a block of questions, each in its lane.
     fn solve_block(&mut self, questions: &[Question], lanes: &[usize]) -> Result<()> {
-        let precision = questions.iter().filter_map(|question| question.precision).fold(USUAL_PRECISION, f64::min);
+        let precisions = questions.iter().map(|question| question.precision.unwrap_or(USUAL_PRECISION));
+        let precision = precisions.fold(1.0, f64::min);
         if precision < LEAST_PRECISION {
             let expected = "at least 1e-5 for block, which computes in single precision; take combine or exact";
             return Err(Error::Parameter { name: "precision", expected, got: precision.to_string() });
         }
         let block = match self.block.take() {
             Some(block) => block,
-            None => Block::new(self.sweeper.inflow()?),
+            None => Block::new(self.sweeper.inflow()?)
+                .map_err(Error::io(self.graph.path(), "make room for a block of answers"))?,
         };
         let block = self.block.insert(block);
         let mut seeds: Vec<&[(NodeId, f64)]> = Vec::new();

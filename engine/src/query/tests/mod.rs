@@ -12,4 +12,5 @@ mod precision;
 mod shaping;
 mod stability;
 mod ties;
+mod twins;
 mod world;
