@@ -218,7 +218,7 @@ fn in_a_process(asked: &Indexed, options: &Options, list: Option<&Path>, out: &P
 }
 
 /// A file of ids, one a line.
-fn write_list(asked: &Indexed, sources: &[NodeId]) -> Result<PathBuf> {
+pub(crate) fn write_list(asked: &Indexed, sources: &[NodeId]) -> Result<PathBuf> {
     let path = asked.directory.path().join("sources.txt");
     let mut text = String::new();
     for &source in sources {

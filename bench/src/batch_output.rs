@@ -27,7 +27,7 @@ pub(crate) fn results(directory: &Path, wanted: &[String]) -> Result<Vec<Vec<Str
 }
 
 /// The parts, by name, which is in the order of sources.
-fn parquet_files(directory: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn parquet_files(directory: &Path) -> Result<Vec<PathBuf>> {
     let what = || format!("{}: could not list", directory.display());
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).with_context(what)? {

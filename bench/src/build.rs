@@ -48,7 +48,7 @@ pub(crate) struct Options {
 }
 
 /// The plan of the index and the memory of its build.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "The index that is built")]
 pub(crate) struct PlanOptions {
     /// The least number of walks of a source

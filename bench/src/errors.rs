@@ -107,7 +107,12 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     for (&method, found) in methods.iter().zip(&found) {
         describe(&mut report, method, found);
     }
-    let row = |method: &Method| SheetRow { case: method.to_string(), name: method.to_string(), ours: false };
+    let row = |method: &Method| SheetRow {
+        case: method.to_string(),
+        name: method.to_string(),
+        words: Vec::new(),
+        ours: false,
+    };
     report.sheets.push(Sheet {
         title: "How sure, and how right".to_owned(),
         caption: format!(
@@ -116,6 +121,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
             options.top
         ),
         rows: methods.iter().map(row).collect(),
+        word_columns: Vec::new(),
         columns: vec![RESULTS, NODES, STABLE_RIGHT, STABLE, ALL_RIGHT, SIZE],
         folded: false,
     });

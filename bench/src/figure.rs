@@ -24,6 +24,9 @@ pub(crate) struct Figure {
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<Target>,
     noisy: bool,
+    /// Nobody waited for it: the value is what it was predicted to be.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    predicted: bool,
 }
 
 /// What a figure should be.
@@ -50,7 +53,22 @@ impl Figure {
     /// A quantity that was measured once, or over everything.
     pub(crate) fn single(case: impl Display, name: &'static str, unit: &'static str, value: f64) -> Figure {
         let case = case.to_string();
-        Figure { case, name, unit, value, std_error: None, trials: Vec::new(), target: None, noisy: false }
+        Figure {
+            case,
+            name,
+            unit,
+            value,
+            std_error: None,
+            trials: Vec::new(),
+            target: None,
+            noisy: false,
+            predicted: false,
+        }
+    }
+
+    /// A quantity that was not measured, because the prediction says enough.
+    pub(crate) fn predicted(case: impl Display, name: &'static str, unit: &'static str, value: f64) -> Figure {
+        Figure { predicted: true, ..Figure::single(case, name, unit, value) }
     }
 
     /// The same figure with its standard error.
@@ -73,9 +91,10 @@ impl Figure {
         (self.name, self.unit)
     }
 
-    /// The measured value: with several trials, their median.
-    pub(crate) fn value(&self) -> f64 {
-        self.value
+    /// The value as people read it: with several trials, their median.
+    pub(crate) fn shown(&self) -> String {
+        let value = number(self.value);
+        if self.predicted { format!("not run (predicted {value})") } else { value }
     }
 
     /// Whether trials differ so much that the median is not to be trusted.
@@ -115,7 +134,7 @@ impl Figure {
             self.case.clone(),
             self.name.to_owned(),
             self.unit.to_owned(),
-            number(self.value),
+            self.shown(),
             self.spread(),
             if self.noisy { "noisy".to_owned() } else { String::new() },
             self.target_text(),
@@ -204,6 +223,13 @@ mod tests {
         assert_eq!((mean, error), (2.0, 1.0));
         let four_times: Vec<f64> = [1.0, 3.0].repeat(50);
         assert!((mean_and_error(&four_times).1 - (1.0f64 / 99.0).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_nobody_waited_for_says_so() {
+        let (name, unit) = ("time", "s");
+        assert_eq!(Figure::predicted("", name, unit, 512.0).row()[3], "not run (predicted 512)");
+        assert_eq!(Figure::single("", name, unit, 512.0).row()[3], "512");
     }
 
     #[test]

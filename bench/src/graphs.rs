@@ -25,27 +25,36 @@ use crate::rmat::{rmat, rmat_nodes};
 /// More than 2^30 generated nodes are refused: they would need more memory than this program is used with.
 const LARGEST_SCALE: u32 = 30;
 
-const SPEC_HELP: &str = "A file that `walkprint load` reads, a store (*.wp), rmat:SCALE:EDGES_PER_NODE[:weighted], or \
-                         rmat-nodes:NODES:EDGES[:weighted] (no dangling nodes)";
+/// What a [`Spec`] may be, for people.
+pub(crate) const SPEC_HELP: &str = "A file that `walkprint load` reads, a store (*.wp), \
+                                    rmat:SCALE:EDGES_PER_NODE[:weighted], or \
+                                    rmat-nodes:NODES:EDGES[:weighted] (no dangling nodes)";
 
 /// Which graph.
 #[derive(Debug, Args)]
 pub(crate) struct GraphOptions {
     /// What is measured on.
     #[arg(long, value_name = "SPEC", help = SPEC_HELP)]
-    graph: Spec,
-    /// Walk every edge of a file in both directions
-    #[arg(long)]
-    undirected: bool,
-    /// Every edge weighs 1: weights of a file are ignored, and an edge that it lists twice counts once
-    #[arg(long)]
-    unweighted: bool,
-    /// How to number the nodes: id, degree or breadth-first [default: breadth-first]
-    #[arg(long)]
-    order: Option<NodeOrder>,
+    pub(crate) graph: Spec,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
     /// The key of all random numbers
     #[arg(long, default_value_t = 0)]
     pub(crate) key: u64,
+}
+
+/// How a graph is read and numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Args)]
+pub(crate) struct Reading {
+    /// Walk every edge of a file in both directions
+    #[arg(long)]
+    pub(crate) undirected: bool,
+    /// Every edge weighs 1: weights of a file are ignored, and an edge that it lists twice counts once
+    #[arg(long)]
+    pub(crate) unweighted: bool,
+    /// How to number the nodes: id, degree or breadth-first [default: breadth-first]
+    #[arg(long)]
+    pub(crate) order: Option<NodeOrder>,
 }
 
 /// Where a graph comes from.
@@ -88,8 +97,8 @@ pub(crate) enum Landmark {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct GraphFacts {
     spec: String,
-    nodes: usize,
-    edges: usize,
+    pub(crate) nodes: usize,
+    pub(crate) edges: usize,
     weighted: bool,
     pub(crate) dangling_nodes: usize,
     order: String,
@@ -181,7 +190,7 @@ impl GraphOptions {
             let facts = self.facts(&graph, &store.manifest().graph.report.order)?;
             return Ok((graph, facts));
         }
-        let built = build(self.edges()?, self.order.unwrap_or_default())?;
+        let built = build(self.edges()?, self.reading.order.unwrap_or_default())?;
         let mut graph = built.graph;
         if graph.is_weighted() {
             let slots = alias::tables(&graph)?;
@@ -198,7 +207,7 @@ impl GraphOptions {
     pub(crate) fn store(&self, place: &Path) -> Result<(Store, GraphFacts)> {
         let store = match self.graph {
             Spec::Store(_) => self.opened()?,
-            _ => store_edges(place, self.edges()?, self.order.unwrap_or_default())?,
+            _ => store_edges(place, self.edges()?, self.reading.order.unwrap_or_default())?,
         };
         let facts = self.facts(&store.graph()?, &store.manifest().graph.report.order)?;
         Ok((store, facts))
@@ -212,7 +221,7 @@ impl GraphOptions {
     /// Which of the graphs that targets are stated for this is, if any.
     pub(crate) fn landmark(&self) -> Option<Landmark> {
         match &self.graph {
-            Spec::File(path) if self.undirected => {
+            Spec::File(path) if self.reading.undirected => {
                 let name = path.file_name()?.to_str()?;
                 name.starts_with("soc-Epinions1").then_some(Landmark::Epinions)
             }
@@ -223,7 +232,7 @@ impl GraphOptions {
 
     fn opened(&self) -> Result<Store> {
         let Spec::Store(path) = &self.graph else { bail!("{} is no store", self.graph) };
-        if self.undirected || self.unweighted || self.order.is_some() {
+        if self.reading.undirected || self.reading.unweighted || self.reading.order.is_some() {
             bail!(
                 "{}: --undirected, --unweighted and --order say how to load a graph, but a store is loaded already",
                 path.display()
@@ -234,7 +243,7 @@ impl GraphOptions {
 
     fn edges(&self) -> Result<EdgeList> {
         match &self.graph {
-            Spec::Rmat { .. } | Spec::RmatNodes { .. } if self.undirected || self.unweighted => {
+            Spec::Rmat { .. } | Spec::RmatNodes { .. } if self.reading.undirected || self.reading.unweighted => {
                 bail!(
                     "--undirected and --unweighted say how to read a file; rmat graphs are directed, and say themselves"
                 )
@@ -242,10 +251,10 @@ impl GraphOptions {
             &Spec::Rmat { scale, edges_per_node, weighted } => rmat(self.key, scale, edges_per_node, weighted),
             &Spec::RmatNodes { nodes, edges, weighted } => rmat_nodes(self.key, nodes, edges, weighted),
             Spec::Store(path) | Spec::File(path) => {
-                let options = LoadOptions { undirected: self.undirected, ..LoadOptions::default() };
+                let options = LoadOptions { undirected: self.reading.undirected, ..LoadOptions::default() };
                 let loaded = walkprint_loaders::load(slice::from_ref(path), &options, &|_| ControlFlow::Continue(()));
                 let edges = loaded.context("could not load the graph")?.edges;
-                Ok(if self.unweighted { without_weights(edges) } else { edges })
+                Ok(if self.reading.unweighted { without_weights(edges) } else { edges })
             }
         }
     }

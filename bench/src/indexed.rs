@@ -50,6 +50,11 @@ pub(crate) struct Indexed {
 }
 
 impl IndexedOptions {
+    /// A graph with an index by a plan; a store with its `default` index.
+    pub(crate) fn new(graph: GraphOptions, plan: PlanOptions) -> IndexedOptions {
+        IndexedOptions { graph, name: None, plan }
+    }
+
     /// Opens the index of a store, or makes a store and an index.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! Every suite reports its trials, verifies what it timed by another method, and stands beside one good thread. The
 //! modules in reading order: [`figure`] (trials and medians), [`machine`], [`report`] (table and JSON), [`rmat`] and
-//! [`graphs`] (what is measured on), [`exact`] (the truth that estimates are held against), then one module a suite.
+//! [`graphs`] and [`known_graphs`] (what is measured on), [`exact`] (the truth that estimates are held against), then one module a suite.
 //!
 //! Exit code 0: measured; 1: measured, but a check failed; 2: could not measure.
 
@@ -19,6 +19,8 @@ mod report;
 mod rmat;
 
 mod graphs;
+
+mod known_graphs;
 
 mod exact;
 
@@ -52,6 +54,8 @@ mod batch_output;
 
 mod batch;
 
+mod choice;
+
 mod peers;
 
 use std::process::ExitCode;
@@ -83,6 +87,8 @@ enum Suite {
     Errors(errors::Options),
     /// The best nodes of many or all sources as Parquet: time, memory, accuracy, beside igraph (needs python3).
     Batch(batch::Options),
+    /// What the cost model of batches chooses, on several graphs, beside each method alone.
+    Choice(choice::Options),
     /// The same questions to Walkprint and to igraph, scipy, scikit-network and networkx (needs python3).
     Peers(peers::Options),
     /// One build, for `build`: in a process of its own, because peak memory is known by process only.
@@ -104,6 +110,7 @@ fn main() -> ExitCode {
         Suite::Query(options) => query::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Errors(options) => errors::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Batch(options) => batch::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Choice(options) => choice::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::BatchOnce(options) => batch::run_once(&options).map(|()| true),
         Suite::Peers(options) => peers::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::AnswerWorker(options) => answer_worker::run(&options).map(|()| true),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::figure::{Figure, number};
+use crate::figure::Figure;
 use crate::plot::escaped;
 use crate::report::{Report, Sheet};
 
@@ -13,12 +13,10 @@ pub(crate) fn page(report: &Report) -> String {
     let title = format!("walkprint-bench {}", report.suite);
     let mut html = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     html += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
-    _ = write!(
-        html,
-        "<title>{title}: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n",
-        escaped(&report.graph.to_string())
-    );
-    _ = writeln!(html, "<h1>{title}</h1>\n<p class=\"lead\">{}</p>", escaped(&report.graph.to_string()));
+    let graphs: Vec<String> = report.graphs.iter().map(|graph| escaped(&graph.to_string())).collect();
+    _ = write!(html, "<title>{title}: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n", graphs.join("; "));
+    _ = writeln!(html, "<h1>{title}</h1>");
+    graphs.iter().for_each(|graph| _ = writeln!(html, "<p class=\"lead\">{graph}</p>"));
     _ = writeln!(html, "<p class=\"lead\">{}</p>", escaped(&report.machine.to_string()));
     targets(&mut html, report);
     for sheet in report.sheets.iter().filter(|sheet| !sheet.folded) {
@@ -65,6 +63,7 @@ fn targets(html: &mut String, report: &Report) {
 fn sheet(html: &mut String, report: &Report, sheet: &Sheet) {
     _ = writeln!(html, "<p class=\"caption\">{}</p>", escaped(&sheet.caption));
     html.push_str("<div class=\"scroll\"><table>\n<tr><th></th>");
+    sheet.word_columns.iter().for_each(|head| _ = write!(html, "<th>{}</th>", escaped(head)));
     for (name, unit) in &sheet.columns {
         _ = write!(html, "<th>{}<small>{}</small></th>", escaped(name), escaped(unit));
     }
@@ -72,6 +71,7 @@ fn sheet(html: &mut String, report: &Report, sheet: &Sheet) {
     for row in &sheet.rows {
         let class = if row.ours { " class=\"ours\"" } else { "" };
         _ = write!(html, "<tr{class}><td>{}</td>", escaped(&row.name));
+        row.words.iter().for_each(|word| _ = write!(html, "<td>{}</td>", escaped(word)));
         for quantity in &sheet.columns {
             let cell = report.find(&row.case, *quantity).map(value).unwrap_or_default();
             _ = write!(html, "<td>{cell}</td>");
@@ -86,7 +86,7 @@ fn value(figure: &Figure) -> String {
     let spread = figure.spread();
     let spread = if spread.is_empty() { spread } else { format!("<small>{}</small>", escaped(&spread)) };
     let noisy = if figure.is_noisy() { " title=\"noisy: trials differ by more than 30 %\"" } else { "" };
-    format!("<span{noisy}>{}{}</span>{spread}", number(figure.value()), if noisy.is_empty() { "" } else { " ~" })
+    format!("<span{noisy}>{}{}</span>{spread}", figure.shown(), if noisy.is_empty() { "" } else { " ~" })
 }
 
 fn checks(html: &mut String, report: &Report) {
@@ -151,12 +151,18 @@ mod tests {
         report
             .figure(Figure::trials("fast <one>", time.0, time.1, vec![1.0, 1.5, 2.0]).with_target(Target::AtMost(1.0)));
         report.figure(Figure::single("slow", time.0, time.1, 77.0));
-        let row = |case: &str, ours| SheetRow { case: case.to_owned(), name: format!("row {case}"), ours };
+        let row = |case: &str, ours| SheetRow {
+            case: case.to_owned(),
+            name: format!("row {case}"),
+            words: vec!["a <word>".to_owned()],
+            ours,
+        };
         let rows = vec![row("fast <one>", true), row("slow", false), row("absent", false)];
         report.sheets.push(Sheet {
             title: "Times".to_owned(),
             caption: String::new(),
             rows,
+            word_columns: vec!["in words"],
             columns: vec![time],
             folded: false,
         });
@@ -165,9 +171,17 @@ mod tests {
         report.plots.push(Plot { title: "Bars".to_owned(), caption: "Longer is slower.".to_owned(), picture });
         report.check("it holds", false, "evidence & more");
         let html = page(&report);
-        for part in
-            ["row fast &lt;one&gt;", "77 ms", "✗ missed", "0 of 1 met", "evidence &amp; more", "1.5", "class=\"ours\""]
-        {
+        for part in [
+            "row fast &lt;one&gt;",
+            "<td>a &lt;word&gt;</td>",
+            "<th>in words</th>",
+            "77 ms",
+            "✗ missed",
+            "0 of 1 met",
+            "evidence &amp; more",
+            "1.5",
+            "class=\"ours\"",
+        ] {
             assert!(html.contains(part), "{part}");
         }
         for foreign in ["http:", "https:", "<script", "url(", "@import", "<one>"] {

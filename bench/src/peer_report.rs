@@ -62,7 +62,14 @@ pub(crate) fn describe(
             "The same methods, told to go less or more far (the number behind \"at\"; igraph cannot be told).";
         let columns = vec![TIME, MEAN_ERROR, PRECISION, NDCG, GOODNESS];
         let title = "Points of the curves".to_owned();
-        report.sheets.push(Sheet { title, caption: caption.to_owned(), rows: points, columns, folded: true });
+        report.sheets.push(Sheet {
+            title,
+            caption: caption.to_owned(),
+            rows: points,
+            word_columns: Vec::new(),
+            columns,
+            folded: true,
+        });
     }
     let case = "walkprint's index";
     report.figure(Figure::single(case, "size", "MB", index.bytes as f64 / 1e6));
@@ -142,7 +149,7 @@ fn check(report: &mut Report, table: Table, courses: &[&Course]) {
 
 fn row(course: &&Course) -> SheetRow {
     let case = course.contender.case();
-    SheetRow { name: case.clone(), case, ours: course.contender.system == System::Walkprint }
+    SheetRow { name: case.clone(), case, words: Vec::new(), ours: course.contender.system == System::Walkprint }
 }
 
 fn sheet(table: Table, courses: &[&Course], index: &IndexFacts, top: u32) -> Sheet {
@@ -163,7 +170,7 @@ fn sheet(table: Table, courses: &[&Course], index: &IndexFacts, top: u32) -> She
             vec![TIME, TIMES, MEAN_ERROR, PRECISION, NDCG, GOODNESS, MEMORY],
         ),
     };
-    Sheet { title: title.to_owned(), caption, rows: rows.collect(), columns, folded: false }
+    Sheet { title: title.to_owned(), caption, rows: rows.collect(), word_columns: Vec::new(), columns, folded: false }
 }
 
 fn time(course: &Course) -> f64 {

@@ -182,14 +182,14 @@ impl Way {
 }
 
 fn tables_and_plots(report: &mut Report, ways: &[Way], top: u32) {
-    let row = |way: &Way| SheetRow { case: way.case(), name: way.case(), ours: false };
+    let row = |way: &Way| SheetRow { case: way.case(), name: way.case(), words: Vec::new(), ours: false };
     let columns = vec![TIME, SLOWEST, MEAN_ERROR, LARGEST_ERROR, PRECISION, NDCG, GOODNESS, ACCOUNTED];
     let caption = format!("K = {top}. Small: the range of rounds, or one standard error.");
     for (title, folded) in [("Methods", false), ("Points of the curves", true)] {
         let rows: Vec<SheetRow> = ways.iter().filter(|way| way.setting.is_some() == folded).map(row).collect();
         if !rows.is_empty() {
             let (title, caption, columns) = (title.to_owned(), caption.clone(), columns.clone());
-            report.sheets.push(Sheet { title, caption, rows, columns, folded });
+            report.sheets.push(Sheet { title, caption, rows, word_columns: Vec::new(), columns, folded });
         }
     }
     let errors = curves(ways, |way| mean_and_error(&way.distances).0);

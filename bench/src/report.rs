@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
-use crate::figure::{Figure, NOISY_SPREAD, Quantity, number};
+use crate::figure::{Figure, NOISY_SPREAD, Quantity};
 use crate::graphs::GraphFacts;
 use crate::machine::Machine;
 use crate::page;
@@ -32,7 +32,8 @@ pub(crate) struct Report {
     /// How it was asked for.
     pub(crate) command: String,
     pub(crate) machine: Machine,
-    pub(crate) graph: GraphFacts,
+    /// What was measured on.
+    pub(crate) graphs: Vec<GraphFacts>,
     pub(crate) parameters: serde_json::Value,
     /// Walkprint's, and those of what it was compared with.
     pub(crate) versions: Vec<(String, String)>,
@@ -57,6 +58,8 @@ pub(crate) struct Sheet {
     pub(crate) title: String,
     pub(crate) caption: String,
     pub(crate) rows: Vec<SheetRow>,
+    /// What the words of the rows are about; none where rows have no words.
+    pub(crate) word_columns: Vec<&'static str>,
     /// Name and unit of the figures.
     pub(crate) columns: Vec<Quantity>,
     /// Whether a page shows it only when it is asked for.
@@ -69,6 +72,8 @@ pub(crate) struct SheetRow {
     pub(crate) case: String,
     /// What the row is called in the sheet.
     pub(crate) name: String,
+    /// What is no number, one for each of the sheet's word columns.
+    pub(crate) words: Vec<String>,
     /// True for Walkprint's own.
     pub(crate) ours: bool,
 }
@@ -76,11 +81,16 @@ pub(crate) struct SheetRow {
 impl Report {
     /// An empty report, to be made before the first measurement: it notes how busy the machine is.
     pub(crate) fn new(suite: &'static str, graph: GraphFacts) -> Report {
+        Report { graphs: vec![graph], ..Report::on_several(suite) }
+    }
+
+    /// The same for graphs that are added as they are measured on.
+    pub(crate) fn on_several(suite: &'static str) -> Report {
         Report {
             suite,
             command: command(std::env::args()),
             machine: Machine::now(),
-            graph,
+            graphs: Vec::new(),
             parameters: serde_json::Value::Null,
             versions: vec![("walkprint".to_owned(), env!("CARGO_PKG_VERSION").to_owned())],
             figures: Vec::new(),
@@ -153,7 +163,8 @@ impl Report {
     }
 
     fn table(&self) -> String {
-        let mut text = format!("{}: {}\n  on {}\n  with {}\n\n", self.suite, self.graph, self.machine, self.parameters);
+        let graphs = self.graphs.iter().map(GraphFacts::to_string).collect::<Vec<_>>().join("\n  and ");
+        let mut text = format!("{}: {graphs}\n  on {}\n  with {}\n\n", self.suite, self.machine, self.parameters);
         for sheet in &self.sheets {
             text += &format!("{}\n{}\n\n", sheet.title, self.sheet_table(sheet));
         }
@@ -189,12 +200,12 @@ impl Report {
             .columns
             .iter()
             .map(|(name, unit)| if unit.is_empty() { (*name).to_owned() } else { format!("{name}, {unit}") });
-        table.set_header(std::iter::once(String::new()).chain(heads));
+        let words = sheet.word_columns.iter().map(|&head| head.to_owned());
+        table.set_header(std::iter::once(String::new()).chain(words).chain(heads));
         for row in &sheet.rows {
-            let cell = |quantity: &(&str, &str)| {
-                self.find(&row.case, *quantity).map(|figure| number(figure.value())).unwrap_or_default()
-            };
-            table.add_row(std::iter::once(row.name.clone()).chain(sheet.columns.iter().map(cell)));
+            let cell = |quantity: &(&str, &str)| self.find(&row.case, *quantity).map(Figure::shown).unwrap_or_default();
+            let words = row.words.iter().cloned();
+            table.add_row(std::iter::once(row.name.clone()).chain(words).chain(sheet.columns.iter().map(cell)));
         }
         table
     }
