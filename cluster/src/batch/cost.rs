@@ -2,9 +2,9 @@
 //!
 //! All workers take part, so that what they take from each other, in caches and memory, is measured too. Sources lie at
 //! multiples of the golden ratio in the list, which covers it evenly however many there is time for; every method answers
-//! the same ones, in turns. Each method's first answer on a worker warms it up and does not count. The time of a source is
-//! the median of the means of five groups: an interruption of the machine spoils one group, while the heavy sources that
-//! every graph has count in all.
+//! the same ones, in turns. Each method's first answer on a worker warms it up and does not count. An answer that takes far
+//! longer than the others is asked for again, and the quicker time counts: that tells an interruption of the machine from
+//! one of the heavy sources that every graph has.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,11 +25,13 @@ use crate::workers::watch;
 /// From this many sources on there is a pilot; for fewer it would take longer than it saves.
 const ENOUGH_SOURCES: usize = 1000;
 /// The longest that a pilot takes, unless a single answer takes longer.
-const LONGEST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(6);
 /// The share of the batch that it may take.
-const SHARE: f64 = 0.015;
+const SHARE: f64 = 0.02;
 /// Sources that every worker answers at least, by every method that is not far behind.
 const LEAST_ROUNDS: u32 = 5;
+/// Rounds of local methods alone, which tell whether the others are worth a try.
+const LOCAL_ROUNDS: u32 = 3;
 /// A method is left out of further rounds when its quickest answer took this many times the mean of another.
 const FAR_BEHIND: f64 = 4.0;
 /// `exact` is not even tried when one answer will take more than this share of the batch by another method.
@@ -39,8 +41,8 @@ const EDGE_SECONDS: f64 = 1e-9;
 /// Seconds that a sweep of a whole block takes for an edge, and how many sweeps a block takes: for another guess.
 const BLOCK_EDGE_SECONDS: f64 = 3e-9;
 const BLOCK_SWEEPS: f64 = 7.0;
-/// Groups whose means the median is taken of.
-const GROUPS: usize = 5;
+/// An answer that took this many times the mean so far may have been interrupted.
+const SUSPICIOUS: f64 = 4.0;
 /// A method that aims at a precision hits it on the average, not always: a miss by this factor counts as a hit.
 const NEAR_MISS: f64 = 1.2;
 
@@ -107,9 +109,9 @@ pub(super) fn choose(
         Survey { world, asked, candidates: &candidates, sources, together: together.as_deref(), workers, progress };
     let taken = watch(|| survey.take(), tick)??;
     let mut measured = Vec::new();
-    for (&method, Sample { seconds, l1_errors }) in candidates.iter().zip(taken) {
-        if let Some(seconds_per_source) = median_of_means(&seconds) {
-            let estimated_l1 = l1_errors.iter().sum::<f64>() / l1_errors.len().max(1) as f64;
+    for (&method, Sample { seconds, l1_errors, .. }) in candidates.iter().zip(taken) {
+        if let Some(seconds_per_source) = mean(&seconds) {
+            let estimated_l1 = mean(&l1_errors).unwrap_or(0.0);
             let predicted_seconds = seconds_per_source * sources.len() as f64 / workers as f64;
             let sampled = seconds.len() as u64;
             measured.push(Measured { method, seconds_per_source, predicted_seconds, estimated_l1, sampled });
@@ -181,10 +183,19 @@ struct Survey<'a> {
 /// What was seen of one method.
 #[derive(Debug, Clone, Default)]
 struct Sample {
+    /// How many answers there were.
+    answers: u32,
     /// Seconds a source, one entry an answer.
     seconds: Vec<f64>,
     /// L1 errors: bounds of exact answers, estimates of others.
     l1_errors: Vec<f64>,
+}
+
+impl Sample {
+    /// The mean L1 error; infinite before there is one.
+    fn l1(&self) -> f64 {
+        mean(&self.l1_errors).unwrap_or(f64::INFINITY)
+    }
 }
 
 impl Survey<'_> {
@@ -210,40 +221,53 @@ impl Survey<'_> {
         let mut answering = Answering::new(self.world)?;
         let mut samples = vec![Sample::default(); self.candidates.len()];
         let mut in_race = vec![true; self.candidates.len()];
+        let local_rounds = if self.candidates.iter().any(|&method| is_local(method)) { LOCAL_ROUNDS } else { 0 };
         let began = Instant::now();
         for round in 0.. {
             let place = spread(u64::from(round) * self.workers as u64 + worker as u64, self.sources.len());
             for turn in 0..self.candidates.len() {
                 // Who comes first finds a cold cache.
                 let at = (turn + round as usize) % self.candidates.len();
-                if round == 0 && self.is_hopeless(at, &samples) {
-                    in_race[at] = false;
-                }
                 if self.progress.stop.load(Ordering::Relaxed) {
                     return Err(Error::Interrupted);
                 }
+                if round < local_rounds && !is_local(self.candidates[at]) {
+                    continue;
+                }
+                in_race[at] &= samples[at].answers != 0 || !self.is_hopeless(at, &samples);
                 if in_race[at] {
-                    let (seconds, answer) = self.time(&mut answering, self.candidates[at], place)?;
-                    let sample = &mut samples[at];
-                    if round == 1 {
-                        sample.seconds.clear(); // the first answer warmed up
-                    }
-                    sample.seconds.push(seconds);
-                    sample.l1_errors.extend(answer.as_ref().map(l1_error));
+                    self.sample(&mut answering, &mut samples[at], self.candidates[at], place)?;
                 }
             }
             let elapsed = began.elapsed();
-            // The first round tells little: it is cold.
-            if 0 < round || LONGEST < elapsed {
-                let quickest = leave_out_the_slow(&samples, &mut in_race);
+            // The first rounds tell little: they are cold.
+            if local_rounds < round || LONGEST < elapsed {
+                let quickest = self.quickest(&samples);
+                leave_out_the_slow(quickest, &samples, &mut in_race);
                 let allowed = self.batch_seconds(quickest) * SHARE;
                 let allowed = LONGEST.min(Duration::try_from_secs_f64(allowed).unwrap_or(LONGEST));
-                if 0 < round && (LONGEST < elapsed || LEAST_ROUNDS < round && allowed < elapsed) {
+                let enough = local_rounds + LEAST_ROUNDS < round && allowed < elapsed;
+                if local_rounds < round && (LONGEST < elapsed || enough) {
                     break;
                 }
             }
         }
         Ok(samples)
+    }
+
+    /// Adds one answer of a method to what was seen of it.
+    fn sample(&self, answering: &mut Answering<'_>, sample: &mut Sample, method: Method, place: usize) -> Result<()> {
+        let (mut seconds, answer) = self.time(answering, method, place)?;
+        if mean(&sample.seconds).is_some_and(|mean| SUSPICIOUS * mean < seconds) {
+            seconds = seconds.min(self.time(answering, method, place)?.0);
+        }
+        if sample.answers == 1 {
+            sample.seconds.clear(); // the first answer warmed up
+        }
+        sample.answers += 1;
+        sample.seconds.push(seconds);
+        sample.l1_errors.extend(answer.as_ref().map(l1_error));
+        Ok(())
     }
 
     fn time(&self, answering: &mut Answering<'_>, method: Method, place: usize) -> Result<(f64, Option<Answer>)> {
@@ -261,15 +285,17 @@ impl Survey<'_> {
 
     /// Whether a method takes so long that one answer costs too much: `exact` or `block` on a large graph, beside another method.
     fn is_hopeless(&self, at: usize, samples: &[Sample]) -> bool {
-        let others = samples.iter().filter_map(|sample| sample.seconds.first().copied());
-        let other = others.fold(f64::INFINITY, f64::min);
         let graph = &self.world.graph;
         let guess = match self.candidates[at] {
             Method::Exact => exact_seconds(graph, self.world.restart_prob, self.asked.residual),
             Method::Block => (graph.edges() + graph.nodes()) as f64 * BLOCK_EDGE_SECONDS * BLOCK_SWEEPS,
             Method::Auto | Method::Lookup | Method::Combine => return false,
         };
-        TOO_SLOW * self.batch_seconds(other) < guess
+        TOO_SLOW * self.batch_seconds(self.quickest(samples)) < guess
+    }
+
+    fn quickest(&self, samples: &[Sample]) -> f64 {
+        quickest(self.candidates, samples, self.asked.precision)
     }
 
     fn batch_seconds(&self, seconds_per_source: f64) -> f64 {
@@ -277,16 +303,19 @@ impl Survey<'_> {
     }
 }
 
-/// Takes methods out of the race that are far behind. Returns the mean seconds of the quickest.
-fn leave_out_the_slow(samples: &[Sample], in_race: &mut [bool]) -> f64 {
-    let mean = |sample: &Sample| sample.seconds.iter().sum::<f64>() / sample.seconds.len() as f64;
-    let seen = samples.iter().filter(|sample| !sample.seconds.is_empty());
-    let quickest = seen.map(mean).fold(f64::INFINITY, f64::min);
+/// The mean seconds of the quickest method that was tried. A look-up that is too rough to be chosen sets no pace for others.
+fn quickest(candidates: &[Method], samples: &[Sample], precision: Option<f64>) -> f64 {
+    let is_rough = |sample: &Sample| precision.is_some_and(|precision| NEAR_MISS * precision < sample.l1());
+    let fit = candidates.iter().zip(samples).filter(|(method, sample)| **method != Method::Lookup || !is_rough(sample));
+    fit.filter_map(|(_, sample)| mean(&sample.seconds)).fold(f64::INFINITY, f64::min)
+}
+
+/// Takes methods out of the race whose quickest answer is far behind the mean of the quickest method.
+fn leave_out_the_slow(quickest: f64, samples: &[Sample], in_race: &mut [bool]) {
     for (sample, in_race) in samples.iter().zip(in_race) {
         let least = sample.seconds.iter().copied().fold(f64::INFINITY, f64::min);
-        *in_race &= least <= FAR_BEHIND * quickest;
+        *in_race &= sample.answers == 0 || least <= FAR_BEHIND * quickest;
     }
-    quickest
 }
 
 /// A guess at the seconds of one exact answer that reaches the whole graph: the passes that `walkprint_engine::query` states.
@@ -302,18 +331,14 @@ fn spread(number: u64, count: usize) -> usize {
     place.min(count - 1)
 }
 
-/// The median of the means of groups; `None` without values.
-fn median_of_means(values: &[f64]) -> Option<f64> {
-    let groups = GROUPS.min(values.len());
-    let mut means: Vec<f64> = (0..groups)
-        .map(|group| {
-            let members = || values.iter().skip(group).step_by(groups);
-            members().sum::<f64>() / members().count() as f64
-        })
-        .collect();
-    means.sort_by(f64::total_cmp);
-    let (low, high) = (means.get(groups.wrapping_sub(1) / 2)?, means.get(groups / 2)?);
-    Some((low + high) / 2.0)
+/// `None` without values.
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Whether the time of an answer depends on how far it reaches, rather than on the size of the graph.
+fn is_local(method: Method) -> bool {
+    matches!(method, Method::Lookup | Method::Combine)
 }
 
 #[cfg(test)]
@@ -322,19 +347,6 @@ mod tests {
 
     fn measured(method: Method, seconds_per_source: f64, estimated_l1: f64) -> Measured {
         Measured { method, seconds_per_source, predicted_seconds: 0.0, estimated_l1, sampled: 1 }
-    }
-
-    #[test]
-    fn one_interruption_does_not_decide() {
-        assert_eq!(median_of_means(&[]), None);
-        assert_eq!(median_of_means(&[3.0]), Some(3.0));
-        assert_eq!(median_of_means(&[1.0, 3.0]), Some(2.0));
-        let mut values = vec![1.0; 20];
-        values[7] = 1e6;
-        assert_eq!(median_of_means(&values), Some(1.0));
-        // Half of the sources are ten times as heavy: that is no interruption.
-        let mixed: Vec<f64> = (0..100).map(|at| if at % 2 == 0 { 1.0 } else { 10.0 }).collect();
-        assert_eq!(median_of_means(&mixed), Some(5.5));
     }
 
     #[test]
@@ -360,13 +372,29 @@ mod tests {
         assert_eq!(candidates(Method::Lookup, true, None), [Method::Lookup]);
     }
 
+    fn sample(seconds: &[f64], l1: f64) -> Sample {
+        Sample { answers: 1, seconds: seconds.to_vec(), l1_errors: vec![l1] }
+    }
+
     #[test]
     fn the_slow_leave_the_race() {
-        let sample = |seconds: &[f64]| Sample { seconds: seconds.to_vec(), l1_errors: Vec::new() };
         let mut in_race = [true; 4];
-        let samples = [sample(&[1.0, 1.2]), sample(&[4.0, 90.0]), sample(&[9.0, 8.0]), sample(&[])];
-        assert!((leave_out_the_slow(&samples, &mut in_race) - 1.1).abs() < 1e-12);
-        assert_eq!(in_race, [true, true, false, false]);
+        let samples =
+            [sample(&[1.0, 1.2], 0.0), sample(&[4.0, 90.0], 0.0), sample(&[9.0, 8.0], 0.0), Sample::default()];
+        let methods = [Method::Combine, Method::Block, Method::Exact, Method::Auto];
+        let quickest = quickest(&methods, &samples, None);
+        assert!((quickest - 1.1).abs() < 1e-12);
+        leave_out_the_slow(quickest, &samples, &mut in_race);
+        assert_eq!(in_race, [true, true, false, true], "who was not tried yet stays");
+    }
+
+    #[test]
+    fn a_look_up_that_is_too_rough_sets_no_pace() {
+        let samples = [sample(&[1e-6], 0.5), sample(&[1e-3], 0.02), Sample::default()];
+        let methods = [Method::Lookup, Method::Combine, Method::Block];
+        assert_eq!(quickest(&methods, &samples, Some(0.05)), 1e-3);
+        assert_eq!(quickest(&methods, &samples, Some(0.5)), 1e-6);
+        assert_eq!(quickest(&methods, &[Sample::default(), samples[1].clone()], Some(0.5)), 1e-3, "not tried yet");
     }
 
     #[test]
