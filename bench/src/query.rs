@@ -4,11 +4,13 @@
 //! judged by their exact scores. The exact method itself is checked against power iteration, with which it shares no code.
 //! The same methods told to go less or more far make curves of error against time.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
+use walkprint_cluster::workers::Threads;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::query::{Answerer, Method, Question, Seeds};
 
@@ -48,6 +50,9 @@ pub(crate) struct Options {
     /// Rounds in which the points of curves are measured as well (0: no curves)
     #[arg(long, default_value_t = 2)]
     curve_runs: u32,
+    /// Also ask `exact` of so many threads together, as `walkprint query` does
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
     /// How many results are judged
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
@@ -58,6 +63,7 @@ pub(crate) struct Options {
 /// A method at one setting.
 struct Way {
     method: Method,
+    kind: Kind,
     /// Precision or residual, on a curve's points.
     setting: Option<f64>,
     /// For each round, one entry a question, in milliseconds.
@@ -65,6 +71,16 @@ struct Way {
     distances: Vec<f64>,
     qualities: Vec<Quality>,
     accounted: Vec<f64>,
+}
+
+/// What is special about a way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    /// Goes on until the results are settled.
+    Settled,
+    /// By so many threads.
+    Together(u16),
 }
 
 /// Runs the suite.
@@ -82,12 +98,21 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     };
     let questions = sources.chunks(each).map(seeds).collect::<Result<Vec<Seeds>, _>>()?;
     let mut answerer = Answerer::new(&asked.graph, &asked.labels, Some(&asked.index), restart_prob)?;
-    let mut ways = ways(options.curve_runs != 0);
+    let mut crewed = match options.threads {
+        None => None,
+        Some(threads) => {
+            let own = Answerer::new(&asked.graph, &asked.labels, Some(&asked.index), restart_prob)?;
+            let threads = Arc::new(Threads::start(threads.into())?);
+            Some(own.with_inflow(answerer.inflow()?).with_crew(threads))
+        }
+    };
+    let mut ways = ways(options.curve_runs != 0, options.threads);
     for run in 0..options.runs {
         for way in ways.iter_mut().filter(|way| way.setting.is_none() || run < options.curve_runs) {
             let mut round = Vec::with_capacity(questions.len());
             for seeds in &questions {
                 let question = way.question(seeds, options.top as usize);
+                let answerer = way.answerer(&mut answerer, &mut crewed);
                 let began = Instant::now();
                 std::hint::black_box(answerer.answer(&question)?);
                 round.push(began.elapsed().as_secs_f64() * 1e3);
@@ -103,32 +128,42 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     for seeds in &questions {
         let judge = Judge::new(answerer.scores(&true_question(seeds.clone()))?.scores, options.top as usize);
         for way in &mut ways {
-            way.judge(&mut answerer, &judge, seeds, options.top as usize)?;
+            let answerer = way.answerer(&mut answerer, &mut crewed);
+            way.judge(answerer, &judge, seeds, options.top as usize)?;
         }
     }
     ways.iter().for_each(|way| way.describe(&mut report));
     tables_and_plots(&mut report, &ways, options.top);
     let round_medians = |way: &Way| way.rounds.iter().map(|round| median(round)).collect::<Vec<f64>>();
-    let of = |method| ways.iter().find(|way| way.method == method && way.setting.is_none());
-    if let (Some(exact), Some(combine)) = (of(Method::Exact), of(Method::Combine)) {
-        let gain = ratios(&round_medians(exact), &round_medians(combine));
-        report.figure(Figure::trials("ratios, round by round", "exact / combine", "by median time", gain));
+    let is_exact = |way: &&Way| way.method == Method::Exact && way.kind == Kind::Plain && way.setting.is_none();
+    if let Some(exact) = ways.iter().find(is_exact) {
+        let others = ways.iter().filter(|way| way.setting.is_none() && way.method != Method::Lookup && !is_exact(way));
+        for way in others {
+            let gain = ratios(&round_medians(exact), &round_medians(way));
+            let name = format!("exact / {}", way.case());
+            report.figure(Figure::trials("ratios, round by round", &name, "by median time", gain));
+        }
     }
     check_exact(&mut report, &asked.graph, &mut answerer, restart_prob, &questions)?;
     Ok(report)
 }
 
-/// Every method as it is by default, `exact` to the residual of the truth, and perhaps the points of curves.
-fn ways(curves: bool) -> Vec<Way> {
-    let way = |method, setting| Way {
+/// Every method as it is by default, `exact` to the residual of the truth, settled results, `exact` by threads perhaps, and
+/// perhaps the points of curves.
+fn ways(curves: bool, threads: Option<u16>) -> Vec<Way> {
+    let special = |method, kind, setting| Way {
         method,
+        kind,
         setting,
         rounds: Vec::new(),
         distances: Vec::new(),
         qualities: Vec::new(),
         accounted: Vec::new(),
     };
+    let way = |method, setting| special(method, Kind::Plain, setting);
     let mut ways: Vec<Way> = [Method::Lookup, Method::Combine, Method::Exact].map(|method| way(method, None)).into();
+    ways.push(special(Method::Combine, Kind::Settled, None));
+    ways.extend(threads.map(|threads| special(Method::Exact, Kind::Together(threads), None)));
     if curves {
         ways.extend(PRECISIONS.map(|precision| way(Method::Combine, Some(precision))));
         ways.extend(RESIDUALS.map(|residual| way(Method::Exact, Some(residual))));
@@ -139,18 +174,35 @@ fn ways(curves: bool) -> Vec<Way> {
 impl Way {
     fn case(&self) -> String {
         match (self.setting, self.method) {
-            (None, method) => method.to_string(),
+            (None, method) => match self.kind {
+                Kind::Plain => method.to_string(),
+                Kind::Settled => format!("{method}, settled"),
+                Kind::Together(threads) => format!("{method}, {threads} threads"),
+            },
             (Some(setting), Method::Exact) => format!("exact, residual {setting:.0e}"),
             (Some(setting), method) => format!("{method}, precision {setting:.0e}"),
         }
     }
 
     fn question(&self, seeds: &Seeds, top: usize) -> Question {
-        let question = question(self.method, seeds.clone(), top);
+        let settle = self.kind == Kind::Settled;
+        let question = Question { settle, ..question(self.method, seeds.clone(), top) };
         match (self.setting, self.method) {
             (None, _) => question,
             (Some(residual), Method::Exact) => Question { residual, ..question },
             (Some(precision), _) => Question { precision: Some(precision), ..question },
+        }
+    }
+
+    /// Who answers.
+    fn answerer<'a, 'g>(
+        &self,
+        alone: &'a mut Answerer<'g>,
+        crewed: &'a mut Option<Answerer<'g>>,
+    ) -> &'a mut Answerer<'g> {
+        match (self.kind, crewed) {
+            (Kind::Together(_), Some(crewed)) => crewed,
+            _ => alone,
         }
     }
 
@@ -166,7 +218,7 @@ impl Way {
 
     fn describe(&self, report: &mut Report) {
         let case = self.case();
-        let target = self.method == Method::Combine && self.setting.is_none();
+        let target = self.method == Method::Combine && self.setting.is_none() && self.kind == Kind::Plain;
         let with = |figure: Figure, bound| if target { figure.with_target(Target::AtMost(bound)) } else { figure };
         let of = |share| self.rounds.iter().map(|round| quantile(round, share)).collect::<Vec<f64>>();
         report.figure(with(Figure::trials(&case, TIME.0, TIME.1, of(0.5)), 4.0));
@@ -242,10 +294,10 @@ mod tests {
     #[test]
     fn every_way_asks_what_its_name_says() {
         let seeds = Seeds::single(0);
-        let names: std::collections::BTreeSet<String> = ways(true).iter().map(Way::case).collect();
-        assert_eq!(names.len(), ways(true).len());
-        assert_eq!(ways(false).len(), 3);
-        for way in ways(true) {
+        let names: std::collections::BTreeSet<String> = ways(true, Some(3)).iter().map(Way::case).collect();
+        assert_eq!(names.len(), ways(true, Some(3)).len());
+        assert_eq!(ways(false, None).len(), 4);
+        for way in ways(true, Some(3)) {
             let question = way.question(&seeds, 7);
             assert_eq!((question.method, question.top), (way.method, 7));
             match (way.method, way.setting) {

@@ -258,6 +258,12 @@ pub(crate) struct QueryArguments {
     /// For --method exact: stop when this much of the seeds' mass is unaccounted for
     #[arg(long, value_name = "MASS", default_value_t = 1e-12)]
     pub(crate) residual: f64,
+    /// Go on until no other node can come among the results any more (two standard errors), and no longer
+    #[arg(long)]
+    pub(crate) settle: bool,
+    /// Threads that share the work of an answer on a graph of some million edges [default: all processors]
+    #[arg(long, value_name = "N", value_parser = workers)]
+    pub(crate) threads: Option<usize>,
     /// Say why: what each seed contributes to each result, and the best paths there [possible values: text, dot, svg, json]
     #[arg(long, value_enum, value_name = "AS", num_args = 0..=1, default_missing_value = "text", hide_possible_values = true)]
     pub(crate) explain: Option<ExplainAs>,

@@ -6,7 +6,7 @@ pub mod error;
 
 pub mod load;
 
-mod workers;
+pub mod workers;
 
 mod assembly;
 

@@ -1,10 +1,11 @@
-//! Runs a dataflow on timely workers while the calling thread looks on.
+//! Threads: a dataflow on timely workers while the calling thread looks on, and hands for one question.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use timely::dataflow::ProbeHandle;
 use timely::worker::Worker;
+use walkprint_engine::query::Crew;
 
 use crate::error::{Error, Result};
 
@@ -59,6 +60,50 @@ pub(crate) fn watch<T: Send>(work: impl FnOnce() -> T + Send, tick: &mut dyn FnM
     joined.map_err(|_| panicked())
 }
 
+/// Threads for one question that has the machine to itself. They wait while there is nothing to do.
+#[derive(Debug)]
+pub struct Threads(rayon::ThreadPool);
+
+impl Threads {
+    /// Starts so many threads.
+    ///
+    /// # Errors
+    /// When the machine has no more to give.
+    pub fn start(count: usize) -> Result<Threads> {
+        let named = rayon::ThreadPoolBuilder::new().thread_name(|number| format!("walkprint-hand-{number}"));
+        let pool = named.num_threads(count.max(1)).build();
+        Ok(Threads(pool.map_err(|error| Error::Workers(error.to_string()))?))
+    }
+}
+
+impl Crew for Threads {
+    fn hands(&self) -> usize {
+        self.0.current_num_threads()
+    }
+
+    fn all(&self, work: &(dyn Fn(usize) + Sync)) {
+        self.0.broadcast(|hand| work(hand.index()));
+    }
+}
+
 fn panicked() -> Error {
     Error::Workers("a worker panicked; this is a defect of walkprint, please report it".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn every_hand_works_once() {
+        for hands in [0, 1, 5] {
+            let seen = Mutex::new(Vec::new());
+            Threads::start(hands).unwrap().all(&|hand| seen.lock().unwrap().push(hand));
+            let mut seen = seen.into_inner().unwrap();
+            seen.sort_unstable();
+            assert_eq!(seen, (0..hands.max(1)).collect::<Vec<_>>());
+        }
+    }
 }

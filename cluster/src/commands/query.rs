@@ -1,6 +1,7 @@
 //! `walkprint query`.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
@@ -8,6 +9,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 use walkprint_cluster::choice::{Wanted, choose_index};
 use walkprint_cluster::explanation::{Picture, dot, svg, text};
+use walkprint_cluster::workers::Threads;
 use walkprint_engine::index::Index;
 use walkprint_engine::kinds::Kinds;
 use walkprint_engine::labels::Labels;
@@ -15,7 +17,7 @@ use walkprint_engine::query::{Answer, Answerer, ExplainSettings, Method, Questio
 use walkprint_engine::store::Store;
 
 use crate::arguments::{ExplainAs, QueryArguments};
-use crate::terminal::{Outcome, print, print_json};
+use crate::terminal::{Outcome, print, print_json, processors};
 
 pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     let store = Store::open(&arguments.store)?;
@@ -35,10 +37,13 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     question.top = arguments.top;
     question.dangling = arguments.asked.dangling;
     question.residual = arguments.residual;
+    question.settle = arguments.settle;
     question.precision = arguments.asked.precision(arguments.method);
     question.shape = arguments.asked.shape.shape(&store, &labels)?;
     let began = Instant::now();
-    let mut answerer = Answerer::new(&graph, &labels, index.as_ref(), restart_prob)?;
+    let answerer = Answerer::new(&graph, &labels, index.as_ref(), restart_prob)?;
+    let threads = Threads::start(arguments.threads.unwrap_or_else(processors))?;
+    let mut answerer = answerer.with_crew(Arc::new(threads));
     let answer = answerer.answer(&question)?;
     let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     // A table needs no types: a damaged file of them is no reason to refuse one.

@@ -24,6 +24,8 @@
 //! **Every source in a row is below [`Inflow::places`], whatever bytes the graph was mapped from**: a graph whose rows or
 //! weights make no sense is refused here. (Test: `query::tests::damage`.)
 
+use std::ops::Range;
+
 use super::twins::first_twins;
 use super::{Graph, RowWeights};
 use crate::error::{Error, Result};
@@ -79,7 +81,55 @@ pub(crate) enum InWeights {
     Double(Vec<f64>),
 }
 
+/// A part of a region: consecutive places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    /// Rows that lie one by one, by number.
+    pub(crate) long: Range<usize>,
+    /// Slices, by number.
+    pub(crate) slices: Range<usize>,
+}
+
 impl Region {
+    /// The whole region.
+    pub(crate) fn whole(&self) -> Stretch {
+        Stretch { long: 0..self.long_rows(), slices: 0..self.shared.len() }
+    }
+
+    /// The places of a stretch.
+    pub(crate) fn places(&self, stretch: &Stretch) -> Range<usize> {
+        // An empty range of one kind lies at the end of the other.
+        let place = |long: usize, slice: usize| self.first + long + slice * SLICE;
+        place(stretch.long.start, stretch.slices.start)..place(stretch.long.end, stretch.slices.end)
+    }
+
+    /// Cuts the region into so many stretches of about the same work, one after the other. Some may be empty.
+    pub(crate) fn cut(&self, count: usize) -> Vec<Stretch> {
+        // What a pass does up to each row or slice: a few steps for it, and one an edge.
+        let before = |at: usize| {
+            let (long, slices) = (at.min(self.long_rows()), at.saturating_sub(self.long_rows()));
+            let edges = if slices == 0 { self.long[long] } else { self.slices[slices] };
+            edges - self.long[0] + long + slices * SLICE
+        };
+        let all = self.long_rows() + self.shared.len();
+        let first_with = |work: usize| {
+            let (mut low, mut high) = (0, all);
+            while low < high {
+                let middle = usize::midpoint(low, high);
+                if before(middle) < work { low = middle + 1 } else { high = middle }
+            }
+            low
+        };
+        let bounds: Vec<usize> = (0..=count).map(|part| first_with(before(all) * part / count)).collect();
+        let long = |at: usize| at.min(self.long_rows());
+        let slice = |at: usize| at.saturating_sub(self.long_rows());
+        let stretch = |bounds: &[usize]| Stretch {
+            long: long(bounds[0])..long(bounds[1]),
+            slices: slice(bounds[0])..slice(bounds[1]),
+        };
+        bounds.windows(2).map(stretch).collect()
+    }
+
     /// How many places have a row of their own.
     pub(crate) fn long_rows(&self) -> usize {
         self.long.len() - 1
@@ -383,5 +433,34 @@ mod tests {
         assert_eq!(hub, ones(&[4, 5]), "each place once");
         assert_eq!((inflow.members[inflow.place(3)], inflow.totals[inflow.place(0)]), (4.0, 5.0));
         assert_eq!(inflow.members.iter().sum::<f64>(), 9.0);
+    }
+
+    #[test]
+    fn stretches_are_the_region_cut_evenly() {
+        // Some hubs with long rows, many short ones.
+        let edges: Vec<(u32, u32, f64)> =
+            (0..9000).flat_map(|node| [(node, node % 90, 1.0), (node, (node * 7 + 11) % 9000, 1.0)]).collect();
+        let inflow = Inflow::new(&graph(9000, &edges), Ok).unwrap();
+        let region = &inflow.live;
+        for count in [1, 2, 8, 3000] {
+            let stretches = region.cut(count);
+            assert_eq!(stretches.len(), count);
+            let mut next = region.first;
+            for stretch in &stretches {
+                let places = region.places(stretch);
+                assert_eq!(places.start, next);
+                assert_eq!(places.len(), stretch.long.len() + SLICE * stretch.slices.len());
+                next = places.end;
+            }
+            assert_eq!(next, region.end());
+        }
+        assert_eq!(region.cut(1)[0], region.whole());
+        let work = |stretch: &Stretch| {
+            let long = region.long[stretch.long.end] - region.long[stretch.long.start];
+            let slices = region.slices[stretch.slices.end] - region.slices[stretch.slices.start];
+            long + slices + region.places(stretch).len()
+        };
+        let shares: Vec<usize> = region.cut(4).iter().map(work).collect();
+        assert!(shares.iter().max() <= shares.iter().min().map(|least| least * 11 / 10).as_ref(), "{shares:?}");
     }
 }

@@ -26,7 +26,7 @@ mod walk_rows;
 
 pub use builder::{BuildReport, BuiltGraph, build};
 pub use inflow::Inflow;
-pub(crate) use inflow::{InWeights, Region, SLICE};
+pub(crate) use inflow::{InWeights, Region, SLICE, Stretch};
 pub use order::NodeOrder;
 pub use rows::{Graph, Row, RowWeights};
 pub use walk_rows::{AliasSlot, CheckedRows, Steps, WalkRows};

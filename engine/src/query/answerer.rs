@@ -15,6 +15,7 @@ use super::seeds::Seeds;
 use super::shape::{self, Debias, Debiasing, Filter, Popularity, PopularityKind, SUPPORT_SHARE, Shape};
 use super::sweep::LazySweeper;
 use super::tally;
+use super::together::Crew;
 use super::workspace::{Workspace, node_at};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Inflow};
@@ -28,6 +29,13 @@ const CHEAP_EXACT: u64 = 50_000;
 const DENSE_SEEDS: usize = 8;
 /// The L1 error to aim at where a question names none.
 const USUAL_PRECISION: f64 = 0.05;
+/// Where settling begins with exact answers.
+const FIRST_RESIDUAL: f64 = 1e-4;
+/// How much more precise to become next, as a part of what is lacking, and at least and at most: beginning anew costs
+/// a few sweeps.
+const AMPLE: f64 = 0.7;
+const LEAST_FACTOR: f64 = 1e-3;
+const MOST_FACTOR: f64 = 0.3;
 /// Estimates that differ by less, relatively, differ by rounding only.
 const ROUNDING: f64 = 1e-12;
 /// Exact scores are tied when they differ by less than this many times the error bound, relatively: nodes that the graph
@@ -75,6 +83,13 @@ struct Core {
     errors: Errors,
     /// The sum of the core over all nodes, where the workspace holds only some of them.
     mass: Option<f64>,
+}
+
+/// An answer, and how far its results are from being changed.
+struct Settling {
+    answer: Answer,
+    /// By how many times what they may be off the results lead the first that is not among them: see [`Judged::lead`].
+    lead: f64,
 }
 
 /// What knows the standard errors of an answer.
@@ -161,6 +176,13 @@ impl<'a> Answerer<'a> {
         Answerer { sweeper: LazySweeper::new(self.graph, self.labels, Some(inflow)), block: None, ..self }
     }
 
+    /// Takes a crew, whose hands share the work of questions that grow wide on a graph of some million edges. Answers are the
+    /// same for any crew, and within their errors the same as without one.
+    #[must_use]
+    pub fn with_crew(self, crew: Arc<dyn Crew>) -> Answerer<'a> {
+        Answerer { sweeper: self.sweeper.with_crew(crew), ..self }
+    }
+
     /// The graph turned round, as questions that grow wide need it; made now unless it was before.
     ///
     /// # Errors
@@ -200,9 +222,9 @@ impl<'a> Answerer<'a> {
     /// When a parameter is outside its range, seeds are outside the graph, the method needs an index and there is none,
     /// filters leave nothing, or a file is damaged.
     pub fn answer(&mut self, question: &Question) -> Result<Answer> {
-        let answer = self.shaped(question);
+        let answer = if question.settle { self.settled(question) } else { self.shaped(question) };
         self.space.clear();
-        answer
+        Ok(answer?.answer)
     }
 
     /// The scores of all nodes, whatever the question's [`Shape`]: for measuring and testing. Cost: as
@@ -262,7 +284,7 @@ impl<'a> Answerer<'a> {
         for ((question, &lane), supporters) in questions.iter().zip(lanes).zip(supporters) {
             let found = top.filter(|_| plain(question)).map(|top| (best[lane].as_slice(), top));
             let core = self.take_lane(question, lane, found);
-            let answer = self.rank(question, core, supporters.as_deref());
+            let answer = self.rank(question, core, supporters.as_deref()).map(|ranked| ranked.answer);
             self.space.clear();
             match answer {
                 Err(error) if !matches!(error, Error::NothingLeft { .. }) => return Err(error),
@@ -315,7 +337,39 @@ impl<'a> Answerer<'a> {
         Core { mass, ..Core::new(Method::Block, 0.0, status, Errors::Block) }
     }
 
-    fn shaped(&mut self, question: &Question) -> Result<Answer> {
+    /// Answers ever more precisely until the results are settled. Exact in the end, if need be, where ties are sure.
+    fn settled(&mut self, question: &Question) -> Result<Settling> {
+        let mut asked = Question { settle: false, ..question.clone() };
+        question.check(self.graph.nodes())?;
+        asked.method = self.method(question);
+        asked.precision = Some(question.precision.unwrap_or(USUAL_PRECISION));
+        if asked.method == Method::Exact {
+            asked.residual = question.residual.max(FIRST_RESIDUAL);
+        }
+        loop {
+            let settling = self.shaped(&asked)?;
+            self.space.clear();
+            let least = asked.method == Method::Exact && asked.residual <= question.residual;
+            if 1.0 < settling.lead || least {
+                return Ok(settling);
+            }
+            // As much more precise as it lacks, and a little more.
+            let factor = (AMPLE * settling.lead).clamp(LEAST_FACTOR, MOST_FACTOR);
+            match settling.answer.status {
+                Status::Exact { residual, .. } => asked.residual = (residual * factor).max(question.residual),
+                Status::Estimated { l1_error, .. } => {
+                    let precision = l1_error.min(asked.precision.unwrap_or(1.0)) * factor;
+                    asked.precision = Some(precision);
+                    // Below that, estimates take no less time than exact answers.
+                    if precision < LEAST_PRECISION || settling.lead <= 0.0 {
+                        (asked.method, asked.residual) = (Method::Exact, question.residual);
+                    }
+                }
+            }
+        }
+    }
+
+    fn shaped(&mut self, question: &Question) -> Result<Settling> {
         self.prepare(question)?;
         let supporters = self.supporters(question)?;
         let core = self.core(question)?;
@@ -513,7 +567,7 @@ impl<'a> Answerer<'a> {
         Ok(Some(Debiasing { popularity, power }))
     }
 
-    fn rank(&self, question: &Question, core: Core, supporters: Option<&[u16]>) -> Result<Answer> {
+    fn rank(&self, question: &Question, core: Core, supporters: Option<&[u16]>) -> Result<Settling> {
         let graph = self.graph;
         let scaling = self.scaling(question.dangling, &core)?;
         let status = core.status.with_error_bound(scaling.error_bound());
@@ -571,14 +625,18 @@ impl<'a> Answerer<'a> {
                 support: filter.supporters(node),
             });
         }
-        Ok(Answer {
+        let lead = judged.get(question.top).map_or(f64::INFINITY, |next| {
+            judged[..question.top].iter().map(|result| result.lead(next, ties_are_sure)).fold(f64::INFINITY, f64::min)
+        });
+        let answer = Answer {
             truncated: results.len() < question.top,
             results,
             method: core.method,
             dangling: question.dangling,
             mass_accounted: 1.0 - core.lacking,
             status,
-        })
+        };
+        Ok(Settling { answer, lead })
     }
 
     fn all(&self, question: &Question, core: Core) -> Result<Scores> {

@@ -49,6 +49,8 @@ mod vector;
 
 mod weights;
 
+mod together;
+
 mod sweep;
 
 mod block;
@@ -81,3 +83,4 @@ pub use explain::{Contribution, ExplainSettings, Explained, Explanation, Hop, Ot
 pub use question::{Dangling, Method, PushBound, Question};
 pub use seeds::Seeds;
 pub use shape::{Debias, MOST_SUPPORTERS, PopularityKind, SUPPORT_SHARE, Shape};
+pub use together::Crew;

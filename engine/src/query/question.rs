@@ -29,6 +29,10 @@ pub struct Question {
     pub push: PushBound,
     /// Which nodes may be results, and what is done to their scores.
     pub shape: Shape,
+    /// Whether to go on until no other node can come among the results any more, by two standard errors or by the error bound,
+    /// and no longer: the right nodes at the least expense. `precision` is then where to begin, and `residual` where to end.
+    /// Not for `lookup`.
+    pub settle: bool,
 }
 
 /// When `combine` stops pushing and which residuals it may leave out.
@@ -78,6 +82,7 @@ impl Question {
             precision: None,
             push: PushBound::default(),
             shape: Shape::default(),
+            settle: false,
         }
     }
 
@@ -98,6 +103,13 @@ impl Question {
         }
         if !(0.0..1.0).contains(&self.push.drop) {
             return refuse("drop", "at least 0 and below 1", self.push.drop.to_string());
+        }
+        if self.settle && self.method == Method::Lookup {
+            return refuse(
+                "method",
+                "one that can become more precise, to settle the results",
+                self.method.to_string(),
+            );
         }
         self.shape.check(self.seeds.weights().len())?;
         match self.seeds.weights().last() {

@@ -30,14 +30,26 @@ pub(super) struct Judged {
 
 impl Judged {
     /// True when two standard errors do not bring the next candidate above this one, and what is missing does not either.
+    pub(super) fn stays_above(&self, next: &Judged, ties_are_sure: bool) -> bool {
+        1.0 < self.lead(next, ties_are_sure)
+    }
+
+    /// By how many times what the two may be off this candidate leads a later one: above 1 it stays above.
     ///
     /// The residual bounds the errors of all scores together, so that of two the larger bound is enough; so does the
     /// residual of popularities.
-    pub(super) fn stays_above(&self, next: &Judged, ties_are_sure: bool) -> bool {
+    pub(super) fn lead(&self, next: &Judged, ties_are_sure: bool) -> f64 {
         let (score, next_score) = (self.candidate.score, next.candidate.score);
+        if ties_are_sure && score == next_score {
+            return f64::INFINITY;
+        }
         let by_chance = 2.0 * self.std_error.hypot(next.std_error);
         let margin = by_chance + self.lacking.max(next.lacking) + self.by_popularity.max(next.by_popularity);
-        (ties_are_sure && score == next_score) || margin < score - next_score
+        if margin < score - next_score {
+            (score - next_score) / margin
+        } else {
+            ((score - next_score) / margin).min(1.0)
+        }
     }
 }
 

@@ -37,11 +37,12 @@
 use std::sync::Arc;
 
 use super::push::{MOST_ROUNDS, Pusher};
+use super::together::{Crew, Together};
 use super::vector::{self, Instructions, Work};
 use super::weights::{Equal, Weights};
 use super::workspace::Workspace;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, InWeights, Inflow, Region, SLICE};
+use crate::graph::{Graph, InWeights, Inflow, Region, SLICE, Stretch};
 use crate::ids::NodeId;
 use crate::labels::Labels;
 
@@ -112,6 +113,7 @@ pub(super) struct Sweeper {
     /// 1 / the scale as it was before the last sweep.
     unit: f64,
     outlook: Outlook,
+    together: Option<Together>,
 }
 
 /// What the last sweep tells of those to come.
@@ -145,10 +147,20 @@ impl Outlook {
 }
 
 impl Sweeper {
-    /// Room for the values. Memory: up to 20 bytes a node.
-    pub(super) fn new(inflow: Arc<Inflow>) -> Sweeper {
+    /// Room for the values. Memory: up to 20 bytes a node; up to 16 more for each hand of a crew.
+    pub(super) fn new(inflow: Arc<Inflow>, crew: Option<Arc<dyn Crew>>) -> Sweeper {
         let (values, moved) = (vec![0.0; inflow.places().next_power_of_two()], vec![0.0; inflow.places()]);
-        Sweeper { inflow, values, moved, seeds: Vec::new(), scale: 1.0, unit: 1.0, outlook: Outlook::default() }
+        let together = crew.and_then(|crew| Together::new(&inflow, crew));
+        Sweeper {
+            inflow,
+            values,
+            moved,
+            seeds: Vec::new(),
+            scale: 1.0,
+            unit: 1.0,
+            outlook: Outlook::default(),
+            together,
+        }
     }
 
     /// Takes over what was pushed in a workspace, sweeps until the goal is reached, and leaves the answer there.
@@ -186,6 +198,9 @@ impl Sweeper {
             let place = inflow.place(node);
             let mass = space.answer[node as usize] + space.residual[node as usize];
             self.values[place] += mass * inflow.onward[place];
+        }
+        if let Some(together) = &mut self.together {
+            together.begin(&self.values);
         }
         self.scale = 1.0;
         self.seeds.clear();
@@ -245,12 +260,18 @@ impl Sweeper {
     fn sweep(&mut self, onward: f64) -> Sums {
         self.unit = self.scale.recip();
         let Sweeper { inflow, values, moved, seeds, unit, .. } = self;
-        let pass = Pass { inflow, weights: Equal, values, moved, seeds, onward, unit: *unit };
-        match &inflow.weights {
-            InWeights::Equal => vector::run(pass),
-            InWeights::Single(weights) => vector::run(pass.with(weights.as_slice())),
-            InWeights::Double(weights) => vector::run(pass.with(weights.as_slice())),
+        let flow = Flow { inflow, onward, unit: *unit };
+        if let Some(together) = &mut self.together {
+            return together.sweep(flow, values, moved, seeds);
         }
+        let dangling_first = inflow.dangling.first;
+        let (live_moved, dangling_moved) = moved.split_at_mut(dangling_first);
+        let live = seeds.partition_point(|seed| seed.place < dangling_first);
+        let (live_seeds, dangling_seeds) = seeds.split_at_mut(live);
+        let (live, moved) = flow.into_stretch(&inflow.live, &inflow.live.whole(), values, live_moved, live_seeds);
+        let whole = inflow.dangling.whole();
+        let (dangling, _) = flow.into_stretch(&inflow.dangling, &whole, values, dangling_moved, dangling_seeds);
+        Sums { live, dangling, moved }
     }
 
     /// Puts the values into a workspace, which goes wide.
@@ -285,13 +306,19 @@ pub(super) struct LazySweeper<'g> {
     graph: &'g Graph,
     labels: &'g Labels,
     inflow: Option<Arc<Inflow>>,
+    crew: Option<Arc<dyn Crew>>,
     sweeper: Option<Sweeper>,
 }
 
 impl<'g> LazySweeper<'g> {
     /// Nothing yet; with the graph turned round already if somebody has done it.
     pub(super) fn new(graph: &'g Graph, labels: &'g Labels, inflow: Option<Arc<Inflow>>) -> LazySweeper<'g> {
-        LazySweeper { graph, labels, inflow, sweeper: None }
+        LazySweeper { graph, labels, inflow, crew: None, sweeper: None }
+    }
+
+    /// The same, with hands to help.
+    pub(super) fn with_crew(self, crew: Arc<dyn Crew>) -> LazySweeper<'g> {
+        LazySweeper { crew: Some(crew), sweeper: None, ..self }
     }
 
     /// The graph turned round.
@@ -313,7 +340,8 @@ impl<'g> LazySweeper<'g> {
     /// When the graph is damaged.
     pub(super) fn get(&mut self) -> Result<&mut Sweeper> {
         let inflow = self.inflow()?;
-        Ok(self.sweeper.get_or_insert_with(|| Sweeper::new(inflow)))
+        let crew = &self.crew;
+        Ok(self.sweeper.get_or_insert_with(|| Sweeper::new(inflow, crew.clone())))
     }
 
     /// What the last sweep left at a node: see [`Sweeper::error`].
@@ -324,17 +352,50 @@ impl<'g> LazySweeper<'g> {
 
 /// Sums over one sweep, in units of the scale.
 #[derive(Debug, Clone, Copy, Default)]
-struct Sums {
-    live: f64,
-    dangling: f64,
+pub(super) struct Sums {
+    pub(super) live: f64,
+    pub(super) dangling: f64,
     /// What changed, at nodes that are not dangling: from the others nothing goes on.
-    moved: f64,
+    pub(super) moved: f64,
 }
 
-/// One sweep.
+/// What a sweep lets flow.
+#[derive(Clone, Copy)]
+pub(super) struct Flow<'a> {
+    pub(super) inflow: &'a Inflow,
+    /// 1 - restart probability.
+    pub(super) onward: f64,
+    /// What 1 is in the values.
+    pub(super) unit: f64,
+}
+
+impl Flow<'_> {
+    /// Updates the values of a stretch of places from those of all; `moved` and `seeds` are those of the stretch. Returns the
+    /// sum of its values, and of what changed.
+    pub(super) fn into_stretch(
+        self,
+        region: &Region,
+        stretch: &Stretch,
+        values: &mut [f64],
+        moved: &mut [f32],
+        seeds: &mut [Seed],
+    ) -> (f64, f64) {
+        let Flow { inflow, onward, unit } = self;
+        let pass = Pass { inflow, weights: Equal, region, stretch, values, moved, seeds, onward, unit };
+        match &inflow.weights {
+            InWeights::Equal => vector::run(pass),
+            InWeights::Single(weights) => vector::run(pass.with(weights.as_slice())),
+            InWeights::Double(weights) => vector::run(pass.with(weights.as_slice())),
+        }
+    }
+}
+
+/// One sweep over a stretch.
 struct Pass<'a, W> {
     inflow: &'a Inflow,
     weights: W,
+    region: &'a Region,
+    stretch: &'a Stretch,
     values: &'a mut [f64],
     moved: &'a mut [f32],
     seeds: &'a mut [Seed],
@@ -344,46 +405,40 @@ struct Pass<'a, W> {
 
 impl<'a> Pass<'a, Equal> {
     fn with<W: Weights>(self, weights: W) -> Pass<'a, W> {
-        let Pass { inflow, values, moved, seeds, onward, unit, .. } = self;
-        Pass { inflow, weights, values, moved, seeds, onward, unit }
-    }
-}
-
-impl<W: Weights> Work for Pass<'_, W> {
-    type Output = Sums;
-
-    #[inline(always)]
-    fn run<I: Instructions>(mut self, instructions: I) -> Sums {
-        let Inflow { live, dangling, .. } = self.inflow;
-        let (live, moved) = self.region(live, instructions);
-        let (dangling, _) = self.region(dangling, instructions);
-        Sums { live, dangling, moved }
+        let Pass { inflow, region, stretch, values, moved, seeds, onward, unit, .. } = self;
+        Pass { inflow, weights, region, stretch, values, moved, seeds, onward, unit }
     }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "what moved is kept to a few digits")]
-impl<W: Weights> Pass<'_, W> {
-    /// Updates the places of a region. Returns the sum of the values there, and of what changed.
+impl<W: Weights> Work for Pass<'_, W> {
+    type Output = (f64, f64);
+
+    /// Updates the places of the stretch. Returns the sum of the values there, and of what changed.
     #[inline(always)]
-    fn region<I: Instructions>(&mut self, region: &Region, instructions: I) -> (f64, f64) {
-        let first_slice = region.first + region.long_rows();
-        let mut next = self.seeds.partition_point(|seed| seed.place < region.first);
-        let (mut sum, mut moved) = (0.0, 0.0);
-        for (place, bounds) in (region.first..first_slice).zip(region.long.windows(2)) {
+    fn run<I: Instructions>(mut self, instructions: I) -> (f64, f64) {
+        let (region, stretch) = (self.region, self.stretch);
+        let first = region.places(stretch).start;
+        let (mut next, mut sum, mut moved) = (0, 0.0, 0.0);
+        let bounds = &region.long[stretch.long.start..=stretch.long.end];
+        for (at, bounds) in bounds.windows(2).enumerate() {
+            let place = first + at;
             let lanes = instructions.lanes(self.gather(bounds[0], bounds[1], instructions));
             let inflow =
                 (lanes[0] + lanes[4]) + (lanes[1] + lanes[5]) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
             let value = self.sow(&mut next, place, self.onward * self.inflow.members[place] * inflow);
             let change = (value - self.values[place] * self.inflow.totals[place]).abs();
             self.values[place] = value * self.inflow.onward[place];
-            self.moved[place] = change as f32;
+            self.moved[at] = change as f32;
             sum += value;
             moved += change;
         }
         let onward = instructions.splat(self.onward);
         let (mut sums, mut changes) = (instructions.splat(0.0), instructions.splat(0.0));
-        let slices = region.slices.windows(2).zip(&region.shared);
-        for (place, (bounds, &shared)) in (first_slice..).step_by(SLICE).zip(slices) {
+        let bounds = &region.slices[stretch.slices.start..=stretch.slices.end];
+        let slices = bounds.windows(2).zip(&region.shared[stretch.slices.clone()]);
+        for (at, (bounds, &shared)) in (stretch.long.len()..).step_by(SLICE).zip(slices) {
+            let place = first + at;
             let mut fresh = instructions.multiply(onward, self.gather(bounds[0], bounds[1], instructions));
             if shared {
                 let Some(members) = self.inflow.members[place..].first_chunk() else { break };
@@ -397,7 +452,7 @@ impl<W: Weights> Pass<'_, W> {
                 fresh = instructions.load(&lanes);
             }
             // The layout fills regions up to whole slices: all four are there.
-            let slots = self.values[place..].first_chunk_mut().zip(self.moved[place..].first_chunk_mut::<SLICE>());
+            let slots = self.values[place..].first_chunk_mut().zip(self.moved[at..].first_chunk_mut::<SLICE>());
             let factors = self.inflow.totals[place..].first_chunk().zip(self.inflow.onward[place..].first_chunk());
             let (Some((values, moved)), Some((totals, onward))) = (slots, factors) else { break };
             let before = instructions.multiply(instructions.load(values), instructions.load(totals));
@@ -410,7 +465,9 @@ impl<W: Weights> Pass<'_, W> {
         let sum = sum + instructions.lanes(sums).iter().sum::<f64>();
         (sum, moved + instructions.lanes(changes).iter().sum::<f64>())
     }
+}
 
+impl<W: Weights> Pass<'_, W> {
     /// Adds the seeds at a place to what flows there, and notes how much that was. `next` is the first seed at or behind it.
     fn sow(&mut self, next: &mut usize, place: usize, inflow: f64) -> f64 {
         let mut value = inflow;

@@ -178,3 +178,53 @@ fn ties_are_stable_only_if_exact() {
     assert_eq!(ask(Method::Exact), [true; 6]);
     assert_eq!(ask(Method::Lookup)[1..5], [false; 4]);
 }
+
+/// Settled results are the right ones, and got with no more precision than that takes.
+#[test]
+fn settled_results_are_right_and_come_early() {
+    let mut random = Random(35);
+    let (mut early, mut all) = (0, 0);
+    for round in 0..12 {
+        let edges = random_edges(600, 6000, round % 2 == 0, &mut random);
+        let world = World::new(600, &edges);
+        let index = world.index(&Plan::default());
+        let mut answerer = world.answerer(Some(&index), 0.15);
+        for (method, dangling) in [Method::Combine, Method::Block, Method::Exact].into_iter().zip(POLICIES) {
+            for top in [1, 5, 20] {
+                let shape = Shape { exclude_seeds: top == 5, ..Shape::default() };
+                let seeds = Seeds::single(random.below(400));
+                let question = Question { method, dangling, top, shape, settle: true, ..Question::new(seeds) };
+                let Ok(settled) = answerer.answer(&question) else { continue }; // a dangling seed leaves nothing
+                let exact = Question { method: Method::Exact, settle: false, ..question.clone() };
+                let exact = answerer.answer(&exact).unwrap();
+                let ids = |answer: &Answer| {
+                    let mut ids: Vec<String> = answer.results.iter().map(|result| result.id.clone()).collect();
+                    ids.sort();
+                    ids
+                };
+                assert_eq!(ids(&settled), ids(&exact), "{method} {dangling} {top}");
+                all += 1;
+                early += usize::from(settled.status != exact.status);
+            }
+        }
+    }
+    assert!(all / 2 < early, "{early} of {all} ended early");
+    let lookup = Question { method: Method::Lookup, settle: true, ..Question::new(Seeds::single(0)) };
+    let world = World::new(3, &[(0, 1, 1.0)]);
+    let index = world.index(&Plan::default());
+    let refused = world.answerer(Some(&index), 0.15).answer(&lookup).unwrap_err().to_string();
+    assert!(refused.contains("settle"), "{refused}");
+}
+
+/// Ties at the cut are settled by the error bound of an exact answer, and by ids.
+#[test]
+fn ties_at_the_cut_are_settled_exactly() {
+    let star: Vec<(u32, u32, f64)> = (1..200).flat_map(|leaf| [(0, leaf, 1.0), (leaf, 0, 1.0)]).collect();
+    let world = World::new(200, &star);
+    let mut answerer = world.answerer(None, 0.15);
+    let question = Question { method: Method::Block, top: 4, settle: true, ..Question::new(Seeds::single(0)) };
+    let answer = answerer.answer(&question).unwrap();
+    let ids: Vec<&str> = answer.results.iter().map(|result| result.id.as_str()).collect();
+    assert_eq!(ids, ["0", "1", "2", "3"]);
+    assert_eq!(answer.method, Method::Exact);
+}
