@@ -140,8 +140,8 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         let others = ways.iter().filter(|way| way.setting.is_none() && way.method != Method::Lookup && !is_exact(way));
         for way in others {
             let gain = ratios(&round_medians(exact), &round_medians(way));
-            let name = format!("exact / {}", way.case());
-            report.figure(Figure::trials("ratios, round by round", &name, "by median time", gain));
+            let case = format!("exact / {}, round by round", way.case());
+            report.figure(Figure::trials(&case, "time", "ratio of medians", gain));
         }
     }
     check_exact(&mut report, &asked.graph, &mut answerer, restart_prob, &questions)?;
