@@ -24,7 +24,7 @@ const RESERVED: [(&str, &[&str]); 9] = [
     ("tokio", &["cluster"]),
     ("memmap2", &["engine"]),
     ("rand", &["walkers", "bench"]),
-    ("rayon", &[]),
+    ("rayon", &["cluster"]),
     ("anyhow", &["cluster", "bench"]),
 ];
 
