@@ -60,8 +60,8 @@ pub(crate) struct Options {
     /// The key of all random numbers
     #[arg(long, default_value_t = 0)]
     key: u64,
-    /// L1 errors to aim at, and none for what a batch does that is told nothing
-    #[arg(long = "precision", value_name = "L1", value_delimiter = ',', default_value = "none,0.1,0.01")]
+    /// L1 errors to aim at (0.05 is what `walkprint batch` does that is told nothing); none leaves the library without one
+    #[arg(long = "precision", value_name = "L1", value_delimiter = ',', default_value = "0.05,0.1,0.01")]
     precisions: Vec<Precision>,
     /// How many random sources that are not dangling; there is no pilot for fewer than 1,000
     #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u32).range(1000..))]

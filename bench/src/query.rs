@@ -102,7 +102,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         None => None,
         Some(threads) => {
             let own = Answerer::new(&asked.graph, &asked.labels, Some(&asked.index), restart_prob)?;
-            let threads = Arc::new(Threads::start(threads.into())?);
+            let threads = Arc::new(Threads::new(threads.into()));
             Some(own.with_inflow(answerer.inflow()?).with_crew(threads))
         }
     };
@@ -209,7 +209,10 @@ impl Way {
     fn judge(&mut self, answerer: &mut Answerer<'_>, judge: &Judge, seeds: &Seeds, top: usize) -> Result<()> {
         let question = self.question(seeds, top);
         let all = answerer.scores(&question)?;
-        self.distances.push(distance(&all.scores, judge.scores()));
+        // All scores are never settled: only results are.
+        if self.kind != Kind::Settled {
+            self.distances.push(distance(&all.scores, judge.scores()));
+        }
         self.accounted.push(all.mass_accounted);
         let results: Vec<NodeId> = answerer.answer(&question)?.results.iter().map(|ranked| ranked.node).collect();
         self.qualities.push(judge.quality(&results));
@@ -223,10 +226,12 @@ impl Way {
         let of = |share| self.rounds.iter().map(|round| quantile(round, share)).collect::<Vec<f64>>();
         report.figure(with(Figure::trials(&case, TIME.0, TIME.1, of(0.5)), 4.0));
         report.figure(Figure::trials(&case, SLOWEST.0, SLOWEST.1, of(1.0)));
-        let (mean, error) = mean_and_error(&self.distances);
-        report.figure(with(Figure::single(&case, MEAN_ERROR.0, MEAN_ERROR.1, mean).with_std_error(error), 0.04));
-        let largest = quantile(&self.distances, 1.0);
-        report.figure(Figure::single(&case, LARGEST_ERROR.0, LARGEST_ERROR.1, largest));
+        if !self.distances.is_empty() {
+            let (mean, error) = mean_and_error(&self.distances);
+            report.figure(with(Figure::single(&case, MEAN_ERROR.0, MEAN_ERROR.1, mean).with_std_error(error), 0.04));
+            let largest = quantile(&self.distances, 1.0);
+            report.figure(Figure::single(&case, LARGEST_ERROR.0, LARGEST_ERROR.1, largest));
+        }
         metrics::figures(&case, &self.qualities, None).into_iter().for_each(|figure| report.figure(figure));
         let least = quantile(&self.accounted, 0.0);
         report.figure(Figure::single(&case, ACCOUNTED.0, ACCOUNTED.1, least));
@@ -268,7 +273,7 @@ fn tables_and_plots(report: &mut Report, ways: &[Way], top: u32) {
 fn curves(ways: &[Way], height: impl Fn(&Way) -> f64) -> Vec<Curve> {
     let colours = [(Method::Combine, 0), (Method::Exact, 1), (Method::Lookup, 2)];
     let curve = |(method, colour): (Method, usize)| {
-        let of_method = ways.iter().filter(|way| way.method == method);
+        let of_method = ways.iter().filter(|way| way.method == method && way.kind == Kind::Plain);
         let of_method = of_method.filter(|way| way.method != Method::Exact || way.setting.is_some());
         let mut points: Vec<Point> = of_method
             .map(|way| {

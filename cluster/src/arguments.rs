@@ -261,7 +261,8 @@ pub(crate) struct QueryArguments {
     /// Go on until no other node can come among the results any more (two standard errors), and no longer
     #[arg(long)]
     pub(crate) settle: bool,
-    /// Threads that share the work of an answer on a graph of some million edges [default: all processors]
+    /// Threads that share the work of an answer on a graph of some million edges; more than eight are of no use [default: all
+    /// processors]
     #[arg(long, value_name = "N", value_parser = workers)]
     pub(crate) threads: Option<usize>,
     /// Say why: what each seed contributes to each result, and the best paths there [possible values: text, dot, svg, json]

@@ -1,5 +1,6 @@
 //! Threads: a dataflow on timely workers while the calling thread looks on, and hands for one question.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -60,29 +61,34 @@ pub(crate) fn watch<T: Send>(work: impl FnOnce() -> T + Send, tick: &mut dyn FnM
     joined.map_err(|_| panicked())
 }
 
-/// Threads for one question that has the machine to itself. They wait while there is nothing to do.
+/// Threads for one question that has the machine to itself. They are started when the first question needs them, and wait
+/// while there is nothing to do.
 #[derive(Debug)]
-pub struct Threads(rayon::ThreadPool);
+pub struct Threads {
+    count: usize,
+    /// None where the machine has no threads to give.
+    pool: OnceLock<Option<rayon::ThreadPool>>,
+}
 
 impl Threads {
-    /// Starts so many threads.
-    ///
-    /// # Errors
-    /// When the machine has no more to give.
-    pub fn start(count: usize) -> Result<Threads> {
-        let named = rayon::ThreadPoolBuilder::new().thread_name(|number| format!("walkprint-hand-{number}"));
-        let pool = named.num_threads(count.max(1)).build();
-        Ok(Threads(pool.map_err(|error| Error::Workers(error.to_string()))?))
+    /// So many threads.
+    #[must_use]
+    pub fn new(count: usize) -> Threads {
+        Threads { count: count.max(1), pool: OnceLock::new() }
     }
 }
 
 impl Crew for Threads {
     fn hands(&self) -> usize {
-        self.0.current_num_threads()
+        self.count
     }
 
     fn all(&self, work: &(dyn Fn(usize) + Sync)) {
-        self.0.broadcast(|hand| work(hand.index()));
+        let named = || rayon::ThreadPoolBuilder::new().thread_name(|number| format!("walkprint-hand-{number}"));
+        match self.pool.get_or_init(|| named().num_threads(self.count).build().ok()) {
+            Some(pool) => drop(pool.broadcast(|hand| work(hand.index()))),
+            None => (0..self.count).for_each(work),
+        }
     }
 }
 
@@ -100,7 +106,7 @@ mod tests {
     fn every_hand_works_once() {
         for hands in [0, 1, 5] {
             let seen = Mutex::new(Vec::new());
-            Threads::start(hands).unwrap().all(&|hand| seen.lock().unwrap().push(hand));
+            Threads::new(hands).all(&|hand| seen.lock().unwrap().push(hand));
             let mut seen = seen.into_inner().unwrap();
             seen.sort_unstable();
             assert_eq!(seen, (0..hands.max(1)).collect::<Vec<_>>());

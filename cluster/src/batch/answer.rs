@@ -70,7 +70,7 @@ fn turn(job: &Job, answering: &mut Option<OwnedAnswering>, mut gathering: Gather
             return Ok(Turn::Unfinished(gathering));
         }
         let answers = answering.with_dependent_mut(|world, answering| {
-            answering.answer(&job.asked, &rest[..world.together(job.asked.method, rest)])
+            answering.answer(&job.asked, &rest[..world.together(&job.asked, rest)])
         })?;
         job.progress.sources.fetch_add(answers.len() as u64, Ordering::Relaxed);
         let rows = gathering.take(answers);

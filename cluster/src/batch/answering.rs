@@ -44,11 +44,15 @@ impl World {
         }
     }
 
-    /// How many of the first sources, which are sorted, a method likes to answer at once.
-    pub(crate) fn together(&self, method: Method, sources: &[NodeId]) -> usize {
-        let Some(inflow) = self.inflow.as_ref().filter(|_| method == Method::Block) else {
+    /// How many of the first sources of a task, which are sorted, are best answered at once.
+    pub(crate) fn together(&self, asked: &Asked, sources: &[NodeId]) -> usize {
+        let Some(inflow) = self.inflow.as_ref().filter(|_| asked.method == Method::Block) else {
             return sources.len().min(1);
         };
+        // Where every source passes over all nodes, nobody is to wait for hundreds of them.
+        if asked.looks_at_all_nodes() {
+            return sources.len().min(LANES);
+        }
         let runs = sources.chunk_by(|&a, &b| inflow.place(a) == inflow.place(b));
         runs.take(LANES).map(<[NodeId]>::len).sum()
     }
@@ -73,6 +77,11 @@ impl Asked {
         let residual = options.precision.map_or(RESIDUAL, enough);
         let BatchOptions { method, top, dangling, precision, .. } = *options;
         Asked { method, top, dangling, residual, precision, shape: options.shape.clone() }
+    }
+
+    /// Whether the results are not those with the largest cores, which `block` picks out for all lanes at once.
+    fn looks_at_all_nodes(&self) -> bool {
+        self.shape != Shape::default() || matches!(self.dangling, Dangling::SelfLoop | Dangling::Uniform)
     }
 
     fn question(&self, source: NodeId) -> Question {

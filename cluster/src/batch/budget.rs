@@ -2,7 +2,7 @@
 //! their pages back when it needs them.
 
 use walkprint_engine::graph::Graph;
-use walkprint_engine::query::Method;
+use walkprint_engine::query::{Method, Ranked};
 
 use super::answering::{Answering, World};
 use super::cut::Cut;
@@ -13,8 +13,7 @@ use crate::error::{Error, Result, bytes};
 
 /// The program itself, its threads and buffers.
 const PROGRAM_BYTES: u64 = 48 << 20;
-/// What a worker's thread holds besides its answerer and its rows: the results of one answer, and what the allocator
-/// keeps for the thread.
+/// What a worker's thread holds besides its answerer, its rows and its results: what the allocator keeps for the thread.
 const WORKER_BYTES: u64 = 16 << 20;
 /// Tasks that a worker may have at a time: one that it answers and one that waits.
 pub(super) const CREDITS: usize = 2;
@@ -26,6 +25,8 @@ const PARTS: u64 = (OPEN_PARTS + 1 + WAITING + 1) as u64;
 /// Rows are there a second time while a task's are put together, and the vectors they come in grow by doubling.
 const SLACK: u64 = 2;
 
+/// A result before it is a row, with an id: those of a whole task may be answered at once.
+const RESULT_BYTES: u64 = size_of::<Ranked>() as u64 + 32;
 /// What a source takes: its node, its place in the order of answering, and that of the pilot.
 const SOURCE_BYTES: u64 = 12;
 
@@ -50,7 +51,8 @@ impl Budget {
         let rows = size_of::<Row>() as u64;
         let task_rows = cut.task_sources.min(cut.sources).saturating_mul(cut.source_rows);
         let part_rows = cut.part_sources.min(cut.sources).saturating_mul(cut.source_rows);
-        let worker = answering.saturating_add(WORKER_BYTES).saturating_add(task_rows.saturating_mul(SLACK * rows));
+        let row_bytes = SLACK * rows + RESULT_BYTES;
+        let worker = answering.saturating_add(WORKER_BYTES).saturating_add(task_rows.saturating_mul(row_bytes));
         // The last parts of a small batch are all that there is.
         let parts = PARTS.min(u64::from(cut.parts()));
         Budget {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use walkprint_engine::error::Error as EngineError;
 use walkprint_engine::graph::Graph;
 use walkprint_engine::ids::NodeId;
-use walkprint_engine::query::{Answer, LANES, LEAST_PRECISION, Method, Shape, Status};
+use walkprint_engine::query::{Answer, LEAST_PRECISION, Method, Shape, Status};
 
 use super::answering::{Answering, Asked, World};
 use super::cut::Cut;
@@ -24,7 +24,7 @@ use crate::workers::watch;
 
 /// From this many sources on there is a pilot; for fewer it would take longer than it saves.
 const ENOUGH_SOURCES: usize = 1000;
-/// The longest that a pilot takes, unless a single answer takes longer.
+/// The longest that a pilot takes, unless its least number of rounds takes longer.
 const LONGEST: Duration = Duration::from_secs(6);
 /// The share of the batch that it may take.
 const SHARE: f64 = 0.02;
@@ -34,7 +34,7 @@ const LEAST_ROUNDS: u32 = 5;
 const LOCAL_ROUNDS: u32 = 3;
 /// A method is left out of further rounds when its quickest answer took this many times the mean of another.
 const FAR_BEHIND: f64 = 4.0;
-/// `exact` is not even tried when one answer will take more than this share of the batch by another method.
+/// `exact` and `block` are not even tried when one answer will take more than this share of the batch by another method.
 const TOO_SLOW: f64 = 0.1;
 /// Seconds that a sweep takes for an edge: for that guess alone.
 const EDGE_SECONDS: f64 = 1e-9;
@@ -105,13 +105,13 @@ pub(super) fn choose(
     let together: Option<Vec<NodeId>> = candidates
         .contains(&Method::Block)
         .then(|| in_order(world, Method::Block, sources, cut).map(|(node, _)| node).collect());
-    let survey =
-        Survey { world, asked, candidates: &candidates, sources, together: together.as_deref(), workers, progress };
+    let together = together.as_deref();
+    let survey = Survey { world, asked, candidates: &candidates, sources, together, cut, workers, progress };
     let taken = watch(|| survey.take(), tick)??;
     let mut measured = Vec::new();
     for (&method, Sample { seconds, l1_errors, .. }) in candidates.iter().zip(taken) {
         if let Some(seconds_per_source) = mean(&seconds) {
-            let estimated_l1 = mean(&l1_errors).unwrap_or(0.0);
+            let estimated_l1 = mean(&l1_errors).unwrap_or(f64::INFINITY);
             let predicted_seconds = seconds_per_source * sources.len() as f64 / workers as f64;
             let sampled = seconds.len() as u64;
             measured.push(Measured { method, seconds_per_source, predicted_seconds, estimated_l1, sampled });
@@ -176,6 +176,7 @@ struct Survey<'a> {
     sources: &'a [NodeId],
     /// The same as `block` answers them.
     together: Option<&'a [NodeId]>,
+    cut: &'a Cut,
     workers: usize,
     progress: &'a BatchProgress,
 }
@@ -272,11 +273,11 @@ impl Survey<'_> {
 
     fn time(&self, answering: &mut Answering<'_>, method: Method, place: usize) -> Result<(f64, Option<Answer>)> {
         let sources = match self.together {
-            Some(sources) if method == Method::Block => &sources[place.min(sources.len().saturating_sub(LANES))..],
+            Some(sources) if method == Method::Block => &sources[self.cut.task_around(place)],
             _ => &self.sources[place..],
         };
-        let sources = &sources[..self.world.together(method, sources)];
         let asked = Asked { method, ..self.asked.clone() };
+        let sources = &sources[..self.world.together(&asked, sources)];
         let began = Instant::now();
         let answers = answering.answer(&asked, sources)?;
         let seconds = began.elapsed().as_secs_f64() / sources.len() as f64;

@@ -74,6 +74,15 @@ impl Cut {
         first..(first + self.part_sources).min(self.sources)
     }
 
+    /// The task that a source belongs to, by its place in the order of answering: where its sources are.
+    pub(crate) fn task_around(&self, place: usize) -> Range<usize> {
+        let (part_start, task) = (place as u64 / self.part_sources * self.part_sources, self.task_sources);
+        let start = part_start + (place as u64 - part_start) / task * task;
+        let end = (start + task).min(part_start + self.part_sources).min(self.sources);
+        let in_memory = |at: u64| usize::try_from(at).expect("the sources are in memory");
+        in_memory(start)..in_memory(end)
+    }
+
     /// The tasks of a part, in order.
     pub(crate) fn tasks(&self, part: u32) -> impl Iterator<Item = Task> + use<> {
         let (Range { start, end }, step) = (self.part(part), self.task_sources);
@@ -95,6 +104,10 @@ mod tests {
                 for part in 0..cut.parts() {
                     for task in cut.tasks(part) {
                         assert!(task.first == next && task.first < task.end && task.part == part, "{cut:?} {task:?}");
+                        for place in [task.first, task.end - 1] {
+                            let around = cut.task_around(usize::try_from(place).unwrap());
+                            assert_eq!((around.start as u64, around.end as u64), (task.first, task.end));
+                        }
                         next = task.end;
                     }
                     assert_eq!(next, cut.part(part).end);

@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     question.shape = arguments.asked.shape.shape(&store, &labels)?;
     let began = Instant::now();
     let answerer = Answerer::new(&graph, &labels, index.as_ref(), restart_prob)?;
-    let threads = Threads::start(arguments.threads.unwrap_or_else(processors))?;
+    let threads = Threads::new(arguments.threads.unwrap_or_else(processors));
     let mut answerer = answerer.with_crew(Arc::new(threads));
     let answer = answerer.answer(&question)?;
     let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);

@@ -31,6 +31,8 @@ const DENSE_SEEDS: usize = 8;
 const USUAL_PRECISION: f64 = 0.05;
 /// Where settling begins with exact answers.
 const FIRST_RESIDUAL: f64 = 1e-4;
+/// Of how many nodes that rank next none may come among settled results: some of them may be less sure than the first.
+const BEYOND: usize = 8;
 /// How much more precise to become next, as a part of what is lacking, and at least and at most: beginning anew costs
 /// a few sweeps.
 const AMPLE: f64 = 0.7;
@@ -47,7 +49,7 @@ const LARGEST_TIE: f64 = 1e-9;
 /// Answers questions about one graph, one after the other.
 ///
 /// Keeps 49 bytes a node from question to question (eight more once the global PageRank was asked for, four once in-degrees
-/// were), so that a question that stays local costs nothing for the rest of the graph. For several threads make several.
+/// were; up to 20 more, and the graph turned round, once a question grew wide; 144 once a block was asked), so that a question that stays local costs nothing for the rest of the graph. For several threads make several.
 pub struct Answerer<'a> {
     graph: &'a Graph,
     labels: &'a Labels,
@@ -88,7 +90,7 @@ struct Core {
 /// An answer, and how far its results are from being changed.
 struct Settling {
     answer: Answer,
-    /// By how many times what they may be off the results lead the first that is not among them: see [`Judged::lead`].
+    /// By how many times what they may be off the results lead those that rank next: see [`Judged::lead`].
     lead: f64,
 }
 
@@ -164,7 +166,7 @@ impl<'a> Answerer<'a> {
                 return Err(Error::Parameter { name: "restart_prob", expected, got: restart_prob.to_string() });
             }
         }
-        let (space, sweeper) = (Workspace::new(nodes), LazySweeper::new(graph, labels, None));
+        let (space, sweeper) = (Workspace::new(nodes), LazySweeper::new(graph, labels));
         let (block, uniform, in_degrees) = (None, None, None);
         Ok(Answerer { graph, labels, index, restart_prob, space, sweeper, block, uniform, in_degrees })
     }
@@ -173,7 +175,7 @@ impl<'a> Answerer<'a> {
     #[must_use]
     pub fn with_inflow(self, inflow: Arc<Inflow>) -> Answerer<'a> {
         debug_assert_eq!(inflow.nodes(), self.graph.nodes(), "the same graph");
-        Answerer { sweeper: LazySweeper::new(self.graph, self.labels, Some(inflow)), block: None, ..self }
+        Answerer { sweeper: self.sweeper.with_inflow(inflow), block: None, ..self }
     }
 
     /// Takes a crew, whose hands share the work of questions that grow wide on a graph of some million edges. Answers are the
@@ -227,7 +229,7 @@ impl<'a> Answerer<'a> {
         Ok(answer?.answer)
     }
 
-    /// The scores of all nodes, whatever the question's [`Shape`]: for measuring and testing. Cost: as
+    /// The scores of all nodes, whatever the question's [`Shape`], and settled or not: for measuring and testing. Cost: as
     /// [`Answerer::answer`], plus one pass over all nodes and a standard error for each that fingerprints met.
     ///
     /// # Errors
@@ -238,8 +240,8 @@ impl<'a> Answerer<'a> {
         scores
     }
 
-    /// The best nodes for each of many questions, in blocks of [`LANES`](super::LANES) by [`Method::Block`], whatever method they name.
-    /// Precision is that of the most demanding question of a block. The inner result is an error where the filters of one question
+    /// The best nodes for each of many questions, in blocks of [`LANES`](super::LANES) lanes by [`Method::Block`], whatever method they
+    /// name, settled or not. Precision is that of the most demanding question of a block. The inner result is an error where the filters of one question
     /// leave nothing, which is no reason to give up on the others.
     ///
     /// Cost: a quarter or so of asking one after the other; less where questions have single seeds that are twins, which
@@ -339,7 +341,7 @@ impl<'a> Answerer<'a> {
 
     /// Answers ever more precisely until the results are settled. Exact in the end, if need be, where ties are sure.
     fn settled(&mut self, question: &Question) -> Result<Settling> {
-        let mut asked = Question { settle: false, ..question.clone() };
+        let mut asked = question.clone();
         question.check(self.graph.nodes())?;
         asked.method = self.method(question);
         asked.precision = Some(question.precision.unwrap_or(USUAL_PRECISION));
@@ -347,15 +349,25 @@ impl<'a> Answerer<'a> {
             asked.residual = question.residual.max(FIRST_RESIDUAL);
         }
         loop {
-            let settling = self.shaped(&asked)?;
+            let last = asked.method == Method::Exact && asked.residual <= question.residual;
+            let settling = self.shaped(&asked);
             self.space.clear();
-            let least = asked.method == Method::Exact && asked.residual <= question.residual;
-            if 1.0 < settling.lead || least {
+            let settling = match settling {
+                // What filters leave may have scores too small for a rough answer.
+                Err(Error::NothingLeft { .. }) if !last => {
+                    (asked.method, asked.residual) = (Method::Exact, question.residual);
+                    continue;
+                }
+                settling => settling?,
+            };
+            if 1.0 < settling.lead || last {
                 return Ok(settling);
             }
             // As much more precise as it lacks, and a little more.
             let factor = (AMPLE * settling.lead).clamp(LEAST_FACTOR, MOST_FACTOR);
             match settling.answer.status {
+                // Where rounding forbids the target, the next would be missed as well.
+                Status::Exact { residual, .. } if asked.residual < residual => return Ok(settling),
                 Status::Exact { residual, .. } => asked.residual = (residual * factor).max(question.residual),
                 Status::Estimated { l1_error, .. } => {
                     let precision = l1_error.min(asked.precision.unwrap_or(1.0)) * factor;
@@ -587,7 +599,8 @@ impl<'a> Answerer<'a> {
             None => Candidate { node, score },
         });
         // One more than is shown: whether the last one's rank is stable depends on it.
-        let best = ranking::best(self.labels, debiased, question.top.saturating_add(1), tie)?;
+        let beyond = if question.settle { BEYOND } else { 1 };
+        let best = ranking::best(self.labels, debiased, question.top.saturating_add(beyond), tie)?;
         if best.is_empty() && filter.is_set() {
             let scored = self.candidates(scaling).filter(|candidate| 0.0 < candidate.score);
             return Err(filter.nothing_left(scored.map(|candidate| candidate.node)));
@@ -602,7 +615,7 @@ impl<'a> Answerer<'a> {
             Ok(Judged { candidate, std_error, lacking, by_popularity })
         };
         let mut judged = best.into_iter().map(judge).collect::<Result<Vec<_>>>()?;
-        if judged.len() <= question.top {
+        if judged.len() < question.top.saturating_add(beyond) {
             // A node without a score ranks next, if there is one. All of them have the same standard error.
             let scored = |node| 0.0 < scaling.score(graph, node, self.space.core(node));
             let unmet = (0..graph.nodes()).map(node_at).find(|&node| !scored(node) && filter.admits(node));
@@ -625,9 +638,11 @@ impl<'a> Answerer<'a> {
                 support: filter.supporters(node),
             });
         }
-        let lead = judged.get(question.top).map_or(f64::INFINITY, |next| {
-            judged[..question.top].iter().map(|result| result.lead(next, ties_are_sure)).fold(f64::INFINITY, f64::min)
-        });
+        // What has no score yet may get one, and become a result.
+        let lacks = results.len() < question.top && judged.last().is_some_and(|last| last.candidate.score == 0.0);
+        let (inside, outside) = judged.split_at(question.top.min(judged.len()));
+        let leads = inside.iter().flat_map(|result| outside.iter().map(|next| result.lead(next, ties_are_sure)));
+        let lead = if lacks { 0.0 } else { leads.fold(f64::INFINITY, f64::min) };
         let answer = Answer {
             truncated: results.len() < question.top,
             results,

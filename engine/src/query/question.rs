@@ -30,8 +30,8 @@ pub struct Question {
     /// Which nodes may be results, and what is done to their scores.
     pub shape: Shape,
     /// Whether to go on until no other node can come among the results any more, by two standard errors or by the error bound,
-    /// and no longer: the right nodes at the least expense. `precision` is then where to begin, and `residual` where to end.
-    /// Not for `lookup`.
+    /// and no longer: the right nodes at the least expense. `precision` is then where to begin (0.05 if there is none, whatever the
+    /// threshold of `push`), and `residual` where to end. Not for `lookup`.
     pub settle: bool,
 }
 

@@ -105,7 +105,7 @@ pub(super) struct Sweeper {
     inflow: Arc<Inflow>,
     /// Value / total of out-weights, in units of `scale`. As many as a power of two.
     values: Vec<f64>,
-    /// What the last sweep changed, at nodes that are not dangling.
+    /// What the last sweep changed.
     moved: Vec<f32>,
     /// Ascending by place.
     seeds: Vec<Seed>,
@@ -311,9 +311,14 @@ pub(super) struct LazySweeper<'g> {
 }
 
 impl<'g> LazySweeper<'g> {
-    /// Nothing yet; with the graph turned round already if somebody has done it.
-    pub(super) fn new(graph: &'g Graph, labels: &'g Labels, inflow: Option<Arc<Inflow>>) -> LazySweeper<'g> {
-        LazySweeper { graph, labels, inflow, crew: None, sweeper: None }
+    /// Nothing yet.
+    pub(super) fn new(graph: &'g Graph, labels: &'g Labels) -> LazySweeper<'g> {
+        LazySweeper { graph, labels, inflow: None, crew: None, sweeper: None }
+    }
+
+    /// The same, with the graph turned round already.
+    pub(super) fn with_inflow(self, inflow: Arc<Inflow>) -> LazySweeper<'g> {
+        LazySweeper { inflow: Some(inflow), sweeper: None, ..self }
     }
 
     /// The same, with hands to help.

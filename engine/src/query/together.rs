@@ -18,7 +18,7 @@ use crate::graph::{Inflow, Region, Stretch};
 
 /// Phases of a sweep over nodes that are not dangling; the others come last.
 const PHASES: usize = 16;
-/// Stretches of a phase.
+/// Stretches of a phase, and the most hands that are of use.
 const PARTS: usize = 8;
 /// In-edges from which on hands are worth their while; below, all in one go takes fewer sweeps.
 const ENOUGH_EDGES: usize = if cfg!(test) { 1 << 7 } else { 1 << 22 };
@@ -78,7 +78,7 @@ impl Together {
         let dangling = Phase { is_dangling: true, stretches: inflow.dangling.cut(PARTS) };
         let phases = live.chain([dangling]).collect();
         let length = inflow.places().next_power_of_two();
-        let copies = (0..crew.hands().max(1)).map(|_| Mutex::new(vec![0.0; length])).collect();
+        let copies = (0..crew.hands().clamp(1, PARTS)).map(|_| Mutex::new(vec![0.0; length])).collect();
         Some(Together { crew, phases, copies })
     }
 

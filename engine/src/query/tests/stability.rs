@@ -194,9 +194,14 @@ fn settled_results_are_right_and_come_early() {
                 let shape = Shape { exclude_seeds: top == 5, ..Shape::default() };
                 let seeds = Seeds::single(random.below(400));
                 let question = Question { method, dangling, top, shape, settle: true, ..Question::new(seeds) };
-                let Ok(settled) = answerer.answer(&question) else { continue }; // a dangling seed leaves nothing
                 let exact = Question { method: Method::Exact, settle: false, ..question.clone() };
-                let exact = answerer.answer(&exact).unwrap();
+                let (settled, exact) = match (answerer.answer(&question), answerer.answer(&exact)) {
+                    (Ok(settled), Ok(exact)) => (settled, exact),
+                    (settled, exact) => {
+                        assert!(settled.is_err() && exact.is_err(), "one of them found something");
+                        continue;
+                    }
+                };
                 let ids = |answer: &Answer| {
                     let mut ids: Vec<String> = answer.results.iter().map(|result| result.id.clone()).collect();
                     ids.sort();
@@ -227,4 +232,25 @@ fn ties_at_the_cut_are_settled_exactly() {
     let ids: Vec<&str> = answer.results.iter().map(|result| result.id.as_str()).collect();
     assert_eq!(ids, ["0", "1", "2", "3"]);
     assert_eq!(answer.method, Method::Exact);
+}
+
+/// Nodes that a rough answer does not reach, or that only filters leave.
+#[test]
+fn settled_results_are_all_there() {
+    let path: Vec<(u32, u32, f64)> = (0..400).map(|node| (node, node + 1, 1.0)).collect();
+    let world = World::new(401, &path);
+    let index = world.index(&Plan::default());
+    let mut answerer = world.answerer(Some(&index), 0.15);
+    for method in [Method::Exact, Method::Combine, Method::Block] {
+        let question = Question { method, top: 100, settle: true, ..Question::new(Seeds::single(0)) };
+        let answer = answerer.answer(&question).unwrap();
+        assert_eq!(answer.results.len(), 100, "{method}");
+        let only = Some(std::sync::Arc::new([120].into_iter().collect()));
+        let far = Question { shape: Shape { only, ..Shape::default() }, top: 1, ..question.clone() };
+        let answer = answerer.answer(&far).unwrap();
+        assert_eq!(answer.results[0].id, "120", "{method}");
+        // There are no more than 401 nodes: the end is found.
+        let all = Question { top: 1000, ..question };
+        assert!(answerer.answer(&all).unwrap().truncated);
+    }
 }
