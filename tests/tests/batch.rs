@@ -156,6 +156,37 @@ fn any_number_of_workers_writes_the_same_bytes() {
     assert_eq!(json["bytes"], manifest(&place.path().join("json"))["bytes"]);
 }
 
+/// Blocks are filled across twins, which must not depend on who answers.
+#[test]
+fn any_number_of_workers_fills_the_same_blocks() {
+    let place = place();
+    // Ten leaves of one length of id on each of two hundred nodes: leaves of a hub are twins.
+    let leaves: String = (0..2000).map(|leaf| format!("{} {}\n", 10_000 + leaf, leaf % 200)).collect();
+    write(place.path(), "leaves.txt", leaves);
+    let _ = run(place.path(), &["load", "leaves.txt", "--undirected", "--into", "t.wp"]).done();
+    let with = |workers: &str, out: &str| {
+        let arguments =
+            ["batch", "t.wp", "--sources", "all", "--top", "5", "--method", "block", "--rows-per-file", "4000"];
+        let _ = run(place.path(), &[&arguments[..], &["--workers", workers, "--out", out]].concat()).done();
+        files(&place.path().join(out))
+    };
+    let one = with("1", "one");
+    assert!(one.len() == 4 && one == with("3", "three"));
+    let rows = parquet_rows(&place.path().join("one"));
+    assert_eq!(rows.len(), 5 * 2200);
+    // Every leaf ranks its hub first or second, itself among the two, and its twins by id after them.
+    for rows in rows.chunks(5).filter(|rows| 10_000 <= rows[0][0].parse::<i64>().unwrap()) {
+        let source: i64 = rows[0][0].parse().unwrap();
+        let targets: Vec<i64> = rows.iter().map(|row| row[1].parse().unwrap()).collect();
+        let hub = source % 200;
+        let twins = (0..10).map(|twin| 10_000 + hub + 200 * twin).filter(|&twin| twin != source);
+        let mut first = targets[..2].to_vec();
+        first.sort_unstable();
+        assert_eq!(first, [hub, source]);
+        assert_eq!(targets[2..], twins.take(3).collect::<Vec<_>>());
+    }
+}
+
 fn undisturbed_rows() -> &'static Vec<Row> {
     static ROWS: OnceLock<Vec<Row>> = OnceLock::new();
     ROWS.get_or_init(|| {
@@ -253,15 +284,19 @@ fn rows_are_the_answers_of_single_questions() {
             question.precision = Some(0.05).filter(|_| matches!(method, Method::Combine | Method::Block));
             question
         };
-        // A block is answered in the order of nodes.
-        let mut by_node: Vec<usize> = (0..sources.len()).collect();
-        by_node.sort_by_key(|&at| labels.node(&sources[at].to_string()).unwrap());
-        let questions: Vec<Question> = by_node.iter().map(|&at| question(&sources[at])).collect();
+        // A block is answered in the order of places.
+        let inflow = answerer.inflow().unwrap();
+        let mut by_place: Vec<usize> = (0..sources.len()).collect();
+        by_place.sort_by_key(|&at| {
+            let node = labels.node(&sources[at].to_string()).unwrap().unwrap();
+            (inflow.place(node), node)
+        });
+        let questions: Vec<Question> = by_place.iter().map(|&at| question(&sources[at])).collect();
         let blocks = answerer.answer_block(&questions).unwrap();
         let mut expected = Vec::new();
         for (at, source) in sources.iter().enumerate() {
             let answer = if method == Method::Block {
-                blocks[by_node.iter().position(|&of| of == at).unwrap()].as_ref().unwrap().clone()
+                blocks[by_place.iter().position(|&of| of == at).unwrap()].as_ref().unwrap().clone()
             } else {
                 answerer.answer(&question(source)).unwrap()
             };
