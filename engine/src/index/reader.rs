@@ -104,8 +104,12 @@ impl Index {
     /// # Panics
     /// When `source` is no node of the graph.
     pub fn fingerprint(&self, source: NodeId) -> Result<Fingerprint<'_>> {
-        let at = self.entry.segments.partition_point(|segment| segment.pipeline.end <= source);
-        self.segments[at].fingerprint(source)
+        self.segment(source).fingerprint(source)
+    }
+
+    /// The segment that a source's fingerprint lies in.
+    pub(crate) fn segment(&self, source: NodeId) -> &Segment {
+        &self.segments[self.entry.segments.partition_point(|segment| segment.pipeline.end <= source)]
     }
 
     /// The error that a fingerprint which cannot be unpacked deserves.

@@ -181,6 +181,21 @@ impl Segment {
         self.checksums.iter().copied().zip(lengths)
     }
 
+    fn place(&self, source: NodeId) -> usize {
+        (source - self.id.pipeline.first) as usize
+    }
+
+    /// Where [`Segment::packed`] begins to read, for whoever asks the processor for it in advance.
+    pub(crate) fn offset(&self, source: NodeId) -> &u32 {
+        &self.offsets[self.place(source)]
+    }
+
+    /// The bytes of a source's fingerprint as they are, for whoever asks the processor for them in advance.
+    pub(crate) fn packed(&self, source: NodeId) -> Option<&[u8]> {
+        let at = self.place(source);
+        self.bytes.get(self.offsets[at] as usize..self.offsets[at + 1] as usize)
+    }
+
     /// The packed bytes of a source's fingerprint, checked against their checksum. Cost: the bytes are read once.
     ///
     /// # Errors
@@ -189,9 +204,8 @@ impl Segment {
     /// # Panics
     /// When the source is not of this segment.
     pub fn fingerprint(&self, source: NodeId) -> Result<Fingerprint<'_>> {
-        let at = (source - self.id.pipeline.first) as usize;
-        let range = self.offsets[at] as usize..self.offsets[at + 1] as usize;
-        let bytes = self.bytes.get(range).ok_or_else(|| self.damaged(source))?;
+        let at = self.place(source);
+        let bytes = self.packed(source).ok_or_else(|| self.damaged(source))?;
         if checksum(source, bytes) != self.checksums[at] {
             return Err(self.damaged(source));
         }

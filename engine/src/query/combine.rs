@@ -27,6 +27,7 @@ use super::push::{self, MOST_ROUNDS, Pushed, Pusher, Stop};
 use super::question::{PushBound, Question};
 use super::sweep::{Goal, LazySweeper};
 use super::tally;
+use super::vector;
 use super::workspace::Workspace;
 use crate::error::Result;
 use crate::ids::NodeId;
@@ -48,6 +49,9 @@ const VISIT_COST: f64 = 8.0;
 const VISITED_DEGREE: f64 = 2.0;
 /// What an edge of the last step takes, in edges of a sweep.
 const STEP_COST: f64 = 5.0;
+/// How many fingerprints ahead bytes are asked for, and how many of each: the processor goes on by itself.
+const AHEAD: usize = 8;
+const AHEAD_BYTES: usize = 256;
 /// Sweeps to an error of 0.1, and for every factor of *e* below: what graphs of many kinds took in the mean.
 const SWEEPS: (f64, f64) = (2.0, 1.2);
 
@@ -95,7 +99,8 @@ pub(super) fn solve(
         if space.residual.len() as f64 / 2.0 < visits {
             space.go_wide();
         }
-        for &(source, mass) in &sources {
+        for (at, &(source, mass)) in sources.iter().enumerate() {
+            ask_ahead(index, &sources[at..]);
             work += u64::from(tally::add(index, source, mass, space)?);
         }
         left.error = tally::l1_error(space) + left.dropped;
@@ -129,6 +134,16 @@ pub(super) fn solve(
         return sweep(pusher, space, sweeper, seeds, precision);
     }
     Ok(left)
+}
+
+/// Asks for the bytes of a fingerprint some places ahead, and for where those of a later one begin.
+fn ask_ahead(index: &Index, sources: &[(NodeId, f64)]) {
+    if let Some(&(source, _)) = sources.get(2 * AHEAD) {
+        vector::prefetch(std::slice::from_ref(index.segment(source).offset(source)), 0);
+    }
+    if let Some(packed) = sources.get(AHEAD).and_then(|&(source, _)| index.segment(source).packed(source)) {
+        (0..packed.len().min(AHEAD_BYTES)).step_by(64).for_each(|at| vector::prefetch(packed, at));
+    }
 }
 
 /// How far to go.
