@@ -49,7 +49,8 @@ const LARGEST_TIE: f64 = 1e-9;
 /// Answers questions about one graph, one after the other.
 ///
 /// Keeps 49 bytes a node from question to question (eight more once the global PageRank was asked for, four once in-degrees
-/// were; up to 20 more, and the graph turned round, once a question grew wide; 144 once a block was asked), so that a question that stays local costs nothing for the rest of the graph. For several threads make several.
+/// were; up to 20 more, and the graph turned round, once a question grew wide; 144 once a block was asked), so that a question
+/// that stays local costs nothing for the rest of the graph. For several threads make several.
 pub struct Answerer<'a> {
     graph: &'a Graph,
     labels: &'a Labels,
@@ -240,9 +241,9 @@ impl<'a> Answerer<'a> {
         scores
     }
 
-    /// The best nodes for each of many questions, in blocks of [`LANES`](super::LANES) lanes by [`Method::Block`], whatever method they
-    /// name, settled or not. Precision is that of the most demanding question of a block. The inner result is an error where the filters of one question
-    /// leave nothing, which is no reason to give up on the others.
+    /// The best nodes for each of many questions, in blocks of [`LANES`](super::LANES) lanes by [`Method::Block`], whatever
+    /// method they name, settled or not. Precision is that of the most demanding question of a block. The inner result is an
+    /// error where the filters of one question leave nothing, which is no reason to give up on the others.
     ///
     /// Cost: a quarter or so of asking one after the other; less where questions have single seeds that are twins, which
     /// share what they have in common if they come close together.
