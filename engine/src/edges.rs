@@ -24,6 +24,18 @@ pub struct EdgeList {
 }
 
 impl EdgeList {
+    /// Edges between nodes whose ids are their numbers.
+    #[cfg(test)]
+    pub(crate) fn numbered(nodes: u32, edges: &[(u32, u32, f64)], weighted: bool) -> EdgeList {
+        EdgeList {
+            ids: ExternalIds::Integers((0..i64::from(nodes)).collect()),
+            sources: edges.iter().map(|edge| edge.0).collect(),
+            targets: edges.iter().map(|edge| edge.1).collect(),
+            weights: weighted.then(|| edges.iter().map(|edge| edge.2).collect()),
+            kinds: KindLists::default(),
+        }
+    }
+
     /// How many input edges there are, parallel ones counted apart.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,8 +1,9 @@
 //! The nouns of Walkprint: what is stored, asked and answered.
 //!
-//! In reading order: external and internal node [`ids`], the errors, the binary file container and its memory map, the
-//! types of nodes and edges ([`kinds`]), the [`edges`] that a loader hands over, the [`graph`], the [`plan`] of an index,
-//! [`fingerprint`]s, the [`index`], the [`store`] that holds all of them, and the [`query`] that answers from them.
+//! In reading order: external and internal node [`ids`], the errors, the processor's cache ([`prefetch`]), the binary file
+//! container and its memory map, the types of nodes and edges ([`kinds`]), the [`edges`] that a loader hands over, the
+//! [`graph`], the [`plan`] of an index, [`fingerprint`]s, the [`index`], the [`store`] that holds all of them, and the
+//! [`query`] that answers from them.
 //!
 //! **Nothing here starts a thread, opens a socket, reads a clock or draws a random number.** (Kept by
 //! `clippy.toml` and by `tests/tests/architecture.rs`.)
@@ -10,6 +11,8 @@
 pub mod ids;
 
 pub mod error;
+
+pub mod prefetch;
 
 pub mod file;
 

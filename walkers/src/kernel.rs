@@ -33,8 +33,8 @@
 use walkprint_engine::graph::{AliasSlot, CheckedRows, Steps};
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::plan::{Plan, UNITS_PER_PACKET, UNITS_PER_WALK};
+use walkprint_engine::prefetch::{prefetch, prefetch_near};
 
-use crate::prefetch::{prefetch, prefetch_near};
 use crate::random::{SourceStream, at_node};
 
 /// A view of rows that were checked, so that the kernel may follow edges without looking back.

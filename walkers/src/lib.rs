@@ -10,8 +10,6 @@ pub mod alias;
 
 pub mod random;
 
-mod prefetch;
-
 pub mod kernel;
 
 pub mod tally;

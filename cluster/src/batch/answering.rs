@@ -50,7 +50,7 @@ impl World {
             return sources.len().min(1);
         };
         // Where every source passes over all nodes, nobody is to wait for hundreds of them.
-        if asked.looks_at_all_nodes() {
+        if sources.first().is_some_and(|&source| !asked.question(source).ranks_by_core()) {
             return sources.len().min(LANES);
         }
         let runs = sources.chunk_by(|&a, &b| inflow.place(a) == inflow.place(b));
@@ -77,11 +77,6 @@ impl Asked {
         let residual = options.precision.map_or(RESIDUAL, enough);
         let BatchOptions { method, top, dangling, precision, .. } = *options;
         Asked { method, top, dangling, residual, precision, shape: options.shape.clone() }
-    }
-
-    /// Whether the results are not those with the largest cores, which `block` picks out for all lanes at once.
-    fn looks_at_all_nodes(&self) -> bool {
-        self.shape != Shape::default() || matches!(self.dangling, Dangling::SelfLoop | Dangling::Uniform)
     }
 
     fn question(&self, source: NodeId) -> Question {

@@ -17,8 +17,8 @@ use walkprint_engine::query::{Answer, LEAST_PRECISION, Method, Shape, Status};
 
 use super::answering::{Answering, Asked, World};
 use super::cut::Cut;
-use super::in_order;
 use super::options::BatchProgress;
+use super::{in_memory, in_order};
 use crate::error::{Error, Result};
 use crate::workers::watch;
 
@@ -273,7 +273,7 @@ impl Survey<'_> {
 
     fn time(&self, answering: &mut Answering<'_>, method: Method, place: usize) -> Result<(f64, Option<Answer>)> {
         let sources = match self.together {
-            Some(sources) if method == Method::Block => &sources[self.cut.task_around(place)],
+            Some(sources) if method == Method::Block => &sources[in_memory(self.cut.task_around(place as u64))],
             _ => &self.sources[place..],
         };
         let asked = Asked { method, ..self.asked.clone() };

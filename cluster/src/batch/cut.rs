@@ -75,12 +75,11 @@ impl Cut {
     }
 
     /// The task that a source belongs to, by its place in the order of answering: where its sources are.
-    pub(crate) fn task_around(&self, place: usize) -> Range<usize> {
-        let (part_start, task) = (place as u64 / self.part_sources * self.part_sources, self.task_sources);
-        let start = part_start + (place as u64 - part_start) / task * task;
-        let end = (start + task).min(part_start + self.part_sources).min(self.sources);
-        let in_memory = |at: u64| usize::try_from(at).expect("the sources are in memory");
-        in_memory(start)..in_memory(end)
+    pub(crate) fn task_around(&self, place: u64) -> Range<u64> {
+        let part = u32::try_from(place / self.part_sources).expect("parts have enough sources for 32 bits");
+        let Range { start, end } = self.part(part);
+        let first = start + (place - start) / self.task_sources * self.task_sources;
+        first..(first + self.task_sources).min(end)
     }
 
     /// The tasks of a part, in order.
@@ -105,8 +104,7 @@ mod tests {
                     for task in cut.tasks(part) {
                         assert!(task.first == next && task.first < task.end && task.part == part, "{cut:?} {task:?}");
                         for place in [task.first, task.end - 1] {
-                            let around = cut.task_around(usize::try_from(place).unwrap());
-                            assert_eq!((around.start as u64, around.end as u64), (task.first, task.end));
+                            assert_eq!(cut.task_around(place), task.first..task.end);
                         }
                         next = task.end;
                     }

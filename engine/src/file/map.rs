@@ -35,9 +35,7 @@ impl Map {
     /// more memory than the cache then miss the page tables less often. Where huge pages are not to be had the copy
     /// is an ordinary one.
     pub(crate) fn copied(bytes: &[u8]) -> std::io::Result<Map> {
-        let mut map = memmap2::MmapMut::map_anon(bytes.len().max(1))?;
-        #[cfg(target_os = "linux")]
-        let _ = map.advise(memmap2::Advice::HugePage); // a wish: without it everything works the same
+        let mut map = in_huge_pages(bytes.len())?;
         map[..bytes.len()].copy_from_slice(bytes);
         Ok(Map(Arc::new(map.make_read_only()?)))
     }
@@ -45,6 +43,14 @@ impl Map {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
+}
+
+/// Anonymous memory, all zero.
+fn in_huge_pages(bytes: usize) -> std::io::Result<memmap2::MmapMut> {
+    let map = memmap2::MmapMut::map_anon(bytes.max(1))?;
+    #[cfg(target_os = "linux")]
+    let _ = map.advise(memmap2::Advice::HugePage); // a wish: without it everything works the same
+    Ok(map)
 }
 
 /// Room for many numbers that will be read and written here and there, all zero at first: in huge pages where they are to
@@ -63,10 +69,7 @@ impl<T: FromBytes + IntoBytes + Immutable> Room<T> {
     /// When there is no memory.
     pub(crate) fn new(length: usize) -> std::io::Result<Room<T>> {
         let bytes = length * size_of::<T>();
-        let map = memmap2::MmapMut::map_anon(bytes.max(1))?;
-        #[cfg(target_os = "linux")]
-        let _ = map.advise(memmap2::Advice::HugePage); // a wish: without it everything works the same
-        Ok(Room { map, bytes, of: PhantomData })
+        Ok(Room { map: in_huge_pages(bytes)?, bytes, of: PhantomData })
     }
 }
 

@@ -317,22 +317,12 @@ mod tests {
 
     use super::*;
     use crate::ids::StringTable;
-    use crate::kinds::{KindLists, Kinds};
-
-    fn list(nodes: u32, edges: &[(u32, u32, f64)], weighted: bool) -> EdgeList {
-        EdgeList {
-            ids: ExternalIds::Integers((0..i64::from(nodes)).collect()),
-            sources: edges.iter().map(|edge| edge.0).collect(),
-            targets: edges.iter().map(|edge| edge.1).collect(),
-            weights: weighted.then(|| edges.iter().map(|edge| edge.2).collect()),
-            kinds: KindLists::default(),
-        }
-    }
+    use crate::kinds::Kinds;
 
     #[test]
     fn parallel_edges_add_up_and_zero_weights_are_left_out() {
         let edges = [(0, 1, 1.0), (0, 1, 2.5), (0, 2, 0.0), (1, 1, 1.0), (2, 0, 0.0)];
-        let built = build(list(4, &edges, true), NodeOrder::Id).unwrap();
+        let built = build(EdgeList::numbered(4, &edges, true), NodeOrder::Id).unwrap();
         assert_eq!(built.report.edges, 2);
         assert_eq!(built.report.parallel_edges_merged, 1);
         assert_eq!(built.report.zero_weight_edges, 2);
@@ -344,7 +334,8 @@ mod tests {
 
     #[test]
     fn unweighted_parallel_edges_become_weights() {
-        let built = build(list(2, &[(0, 1, 1.0), (0, 0, 1.0), (0, 1, 1.0)], false), NodeOrder::Id).unwrap();
+        let built =
+            build(EdgeList::numbered(2, &[(0, 1, 1.0), (0, 0, 1.0), (0, 1, 1.0)], false), NodeOrder::Id).unwrap();
         assert!(built.graph.is_weighted());
         assert_eq!(built.graph.row(0).unwrap().weight(1), 2.0);
     }
@@ -352,9 +343,9 @@ mod tests {
     #[test]
     fn weights_that_add_up_to_infinity_are_refused() {
         let edges = [(0, 1, f64::MAX), (0, 1, f64::MAX)];
-        assert!(matches!(build(list(2, &edges, true), NodeOrder::Id), Err(Error::Graph { .. })));
+        assert!(matches!(build(EdgeList::numbered(2, &edges, true), NodeOrder::Id), Err(Error::Graph { .. })));
         let edges = [(0, 1, f64::MAX), (0, 0, f64::MAX)];
-        assert!(matches!(build(list(2, &edges, true), NodeOrder::Id), Err(Error::Graph { .. })));
+        assert!(matches!(build(EdgeList::numbered(2, &edges, true), NodeOrder::Id), Err(Error::Graph { .. })));
     }
 
     /// Types `a`, `b`, ... by code.
@@ -385,11 +376,11 @@ mod tests {
             }
             let directory = tempfile::tempdir().unwrap();
             for order in [NodeOrder::Id, NodeOrder::Degree, NodeOrder::BreadthFirst] {
-                let mut typed = list(9, &plain, weighted);
+                let mut typed = EdgeList::numbered(9, &plain, weighted);
                 typed.kinds.nodes = Some(kind_list(of_nodes.iter().copied()));
                 typed.kinds.edges = Some(kind_list(edges.iter().map(|edge| edge.3)));
                 let built = build(typed, order).unwrap();
-                prop_assert_eq!(&build(list(9, &plain, weighted), order).unwrap().rank_of_node, &built.rank_of_node);
+                prop_assert_eq!(&build(EdgeList::numbered(9, &plain, weighted), order).unwrap().rank_of_node, &built.rank_of_node);
                 let path = directory.path().join("types.wpt");
                 let digest = built.kinds.write(&path).unwrap();
                 Kinds::verify(&path).unwrap();
@@ -438,7 +429,7 @@ mod tests {
                 }
             }
             for order in [NodeOrder::Id, NodeOrder::Degree, NodeOrder::BreadthFirst] {
-                let built = build(list(12, &edges, weighted), order).unwrap();
+                let built = build(EdgeList::numbered(12, &edges, weighted), order).unwrap();
                 built.graph.check().unwrap();
                 let mut got = std::collections::BTreeMap::new();
                 for node in 0..12 {

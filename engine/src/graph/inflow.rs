@@ -105,9 +105,11 @@ impl Region {
 
     /// Cuts the region into so many stretches of about the same work, one after the other. Some may be empty.
     pub(crate) fn cut(&self, count: usize) -> Vec<Stretch> {
-        // What a pass does up to each row or slice: a few steps for it, and one an edge.
+        // How many long rows and how many slices there are up to one of them, and what a pass does up to there: a few steps for
+        // each row, and one an edge.
+        let split = |at: usize| (at.min(self.long_rows()), at.saturating_sub(self.long_rows()));
         let before = |at: usize| {
-            let (long, slices) = (at.min(self.long_rows()), at.saturating_sub(self.long_rows()));
+            let (long, slices) = split(at);
             let edges = if slices == 0 { self.long[long] } else { self.slices[slices] };
             edges - self.long[0] + long + slices * SLICE
         };
@@ -120,13 +122,9 @@ impl Region {
             }
             low
         };
-        let bounds: Vec<usize> = (0..=count).map(|part| first_with(before(all) * part / count)).collect();
-        let long = |at: usize| at.min(self.long_rows());
-        let slice = |at: usize| at.saturating_sub(self.long_rows());
-        let stretch = |bounds: &[usize]| Stretch {
-            long: long(bounds[0])..long(bounds[1]),
-            slices: slice(bounds[0])..slice(bounds[1]),
-        };
+        let bounds: Vec<_> = (0..=count).map(|part| split(first_with(before(all) * part / count))).collect();
+        let stretch =
+            |bounds: &[(usize, usize)]| Stretch { long: bounds[0].0..bounds[1].0, slices: bounds[0].1..bounds[1].1 };
         bounds.windows(2).map(stretch).collect()
     }
 
@@ -219,7 +217,7 @@ impl Inflow {
 
     /// The nodes at each place, by rank.
     pub(crate) fn places_of_twins(&self) -> impl Iterator<Item = &[NodeId]> {
-        self.starts.windows(2).map(|bounds| &self.nodes[bounds[0] as usize..bounds[1] as usize])
+        (0..self.places()).map(|place| self.twins(place))
     }
 
     /// The nodes at a place, by rank.
@@ -360,17 +358,9 @@ mod tests {
     use super::*;
     use crate::edges::EdgeList;
     use crate::graph::{NodeOrder, build};
-    use crate::ids::ExternalIds;
 
     fn graph(nodes: u32, edges: &[(u32, u32, f64)]) -> Graph {
-        let list = EdgeList {
-            ids: ExternalIds::Integers((0..i64::from(nodes)).collect()),
-            sources: edges.iter().map(|edge| edge.0).collect(),
-            targets: edges.iter().map(|edge| edge.1).collect(),
-            weights: Some(edges.iter().map(|edge| edge.2).collect()),
-            kinds: Default::default(),
-        };
-        build(list, NodeOrder::Id).unwrap().graph
+        build(EdgeList::numbered(nodes, edges, true), NodeOrder::Id).unwrap().graph
     }
 
     /// The in-edges of a place, read back from the layout.

@@ -56,17 +56,9 @@ mod tests {
     use super::*;
     use crate::edges::EdgeList;
     use crate::graph::{NodeOrder, build};
-    use crate::ids::ExternalIds;
 
     fn firsts(nodes: u32, edges: &[(u32, u32, f64)]) -> Vec<NodeId> {
-        let list = EdgeList {
-            ids: ExternalIds::Integers((0..i64::from(nodes)).collect()),
-            sources: edges.iter().map(|edge| edge.0).collect(),
-            targets: edges.iter().map(|edge| edge.1).collect(),
-            weights: Some(edges.iter().map(|edge| edge.2).collect()),
-            kinds: Default::default(),
-        };
-        first_twins(&build(list, NodeOrder::Id).unwrap().graph).unwrap()
+        first_twins(&build(EdgeList::numbered(nodes, edges, true), NodeOrder::Id).unwrap().graph).unwrap()
     }
 
     #[test]

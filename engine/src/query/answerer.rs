@@ -274,18 +274,14 @@ impl<'a> Answerer<'a> {
         // Support is counted by asking for each seed alone, which would use up the block.
         let supporters = questions.iter().map(|question| self.supporters(question)).collect::<Result<Vec<_>>>()?;
         self.solve_block(questions, lanes)?;
-        // Where scores are multiples of the core, the best of the core are the best.
-        let plain = |question: &Question| {
-            matches!(question.dangling, Dangling::Restart | Dangling::Drop) && question.shape == Shape::default()
-        };
         // One more than is shown: whether the last one's rank is stable depends on it.
-        let tops = questions.iter().filter(|question| plain(question)).map(|question| question.top);
+        let tops = questions.iter().filter(|question| question.ranks_by_core()).map(|question| question.top);
         let top = tops.max().map(|top| top.saturating_add(1).min(self.graph.nodes().max(1)));
         let used = lanes.iter().max().map_or(0, |last| last + 1);
         let block = self.block.as_ref().expect("it has just been solved");
         let best = top.map(|top| block.best(used, top)).unwrap_or_default();
         for ((question, &lane), supporters) in questions.iter().zip(lanes).zip(supporters) {
-            let found = top.filter(|_| plain(question)).map(|top| (best[lane].as_slice(), top));
+            let found = top.filter(|_| question.ranks_by_core()).map(|top| (best[lane].as_slice(), top));
             let core = self.take_lane(question, lane, found);
             let answer = self.rank(question, core, supporters.as_deref()).map(|ranked| ranked.answer);
             self.space.clear();

@@ -19,6 +19,7 @@ use super::weights::{Equal, Weights};
 use crate::file::Room;
 use crate::graph::{InWeights, Inflow, Region, SLICE};
 use crate::ids::NodeId;
+use crate::prefetch::prefetch;
 
 /// Seed sets that are answered together: a cache line of single precision numbers.
 pub const LANES: usize = 16;
@@ -367,7 +368,7 @@ impl<W: Weights> Pass<'_, W> {
     #[inline(always)]
     fn ask_ahead<const FAR: bool>(&self, position: usize) {
         if let Some(&source) = self.inflow.sources.get(position + AHEAD).filter(|_| FAR) {
-            vector::prefetch(&self.values[..], source as usize);
+            prefetch(&self.values[..], source as usize);
         }
     }
 

@@ -27,12 +27,12 @@ use super::push::{self, MOST_ROUNDS, Pushed, Pusher, Stop};
 use super::question::{PushBound, Question};
 use super::sweep::{Goal, LazySweeper};
 use super::tally;
-use super::vector;
 use super::workspace::Workspace;
 use crate::error::Result;
 use crate::ids::NodeId;
 use crate::index::Index;
 use crate::plan::Plan;
+use crate::prefetch::prefetch;
 
 /// The exact last step divides the L1 error by about four, for which pushing and looking up alone would take about this
 /// many times the work (soc-Epinions1: thresholds 3e-4 and 1e-5, 1.4 and 10 ms).
@@ -139,10 +139,10 @@ pub(super) fn solve(
 /// Asks for the bytes of a fingerprint some places ahead, and for where those of a later one begin.
 fn ask_ahead(index: &Index, sources: &[(NodeId, f64)]) {
     if let Some(&(source, _)) = sources.get(2 * AHEAD) {
-        vector::prefetch(std::slice::from_ref(index.segment(source).offset(source)), 0);
+        prefetch(std::slice::from_ref(index.segment(source).offset(source)), 0);
     }
     if let Some(packed) = sources.get(AHEAD).and_then(|&(source, _)| index.segment(source).packed(source)) {
-        (0..packed.len().min(AHEAD_BYTES)).step_by(64).for_each(|at| vector::prefetch(packed, at));
+        (0..packed.len().min(AHEAD_BYTES)).step_by(64).for_each(|at| prefetch(packed, at));
     }
 }
 

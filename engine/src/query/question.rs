@@ -86,6 +86,14 @@ impl Question {
         }
     }
 
+    /// Whether the results are the nodes with the largest cores: no filter, and scores that are a multiple of the core.
+    /// [`Answerer::answer_block`](super::Answerer::answer_block) picks those out for all lanes at once, and passes over all
+    /// nodes for other questions.
+    #[must_use]
+    pub fn ranks_by_core(&self) -> bool {
+        matches!(self.dangling, Dangling::Restart | Dangling::Drop) && self.shape == Shape::default()
+    }
+
     /// Checks every parameter against its range and the seeds against the number of nodes.
     pub(super) fn check(&self, nodes: usize) -> Result<()> {
         let refuse = |name, expected, got: String| Err(Error::Parameter { name, expected, got });

@@ -189,20 +189,6 @@ mod avx512 {
     }
 }
 
-/// Asks the processor to bring the cache line of `slice[at]` into the second-level cache, which waits for more lines at a
-/// time than the first. Does nothing when `at` is outside, or on processors without such an instruction.
-#[inline(always)]
-pub(super) fn prefetch<T>(slice: &[T], at: usize) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(element) = slice.get(at) {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing into the program and cannot fault; the address is inside the slice anyway.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(element).cast()) }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (slice, at);
-}
-
 /// Computes with the widest vector instructions at hand.
 pub(super) fn run<W: Work>(work: W) -> W::Output {
     #[cfg(target_arch = "x86_64")]

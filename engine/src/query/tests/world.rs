@@ -8,9 +8,8 @@ use crate::edges::EdgeList;
 use crate::error::Result;
 use crate::fingerprint::{self, Visits};
 use crate::graph::{self, AliasSlot, Graph, NodeOrder};
-use crate::ids::{ExternalIds, NodeId};
+use crate::ids::NodeId;
 use crate::index::{Index, IndexEntry, SegmentEntry, SegmentId, SegmentWriter};
-use crate::kinds::KindLists;
 use crate::labels::Labels;
 use crate::plan::{Pipeline, Plan, UNITS_PER_PACKET, UNITS_PER_WALK};
 use crate::query::Answerer;
@@ -65,14 +64,7 @@ impl World {
     /// A graph in another node order: node numbers are then no ids.
     pub(super) fn ordered(nodes: u32, edges: &[(u32, u32, f64)], order: NodeOrder) -> World {
         let weighted = edges.iter().any(|edge| edge.2 != 1.0);
-        let list = EdgeList {
-            ids: ExternalIds::Integers((0..i64::from(nodes)).collect()),
-            sources: edges.iter().map(|edge| edge.0).collect(),
-            targets: edges.iter().map(|edge| edge.1).collect(),
-            weights: weighted.then(|| edges.iter().map(|edge| edge.2).collect()),
-            kinds: KindLists::default(),
-        };
-        let built = graph::build(list, order).unwrap();
+        let built = graph::build(EdgeList::numbered(nodes, edges, weighted), order).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("labels.wpl");
         Labels::write(&path, &built.ids, &built.rank_of_node).unwrap();

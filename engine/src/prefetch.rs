@@ -1,4 +1,4 @@
-//! The one place that talks to the processor's cache.
+//! The one place that talks to the processor's cache: for walks, and for answers.
 
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
@@ -15,13 +15,13 @@ const _MM_HINT_T1: i32 = 1;
 /// and such requests queue for longer before they block the processor (random lines of 200 MB, huge pages: 8.5 ns a
 /// line against 11 to 12.5).
 #[inline]
-pub(crate) fn prefetch<T>(slice: &[T], at: usize) {
+pub fn prefetch<T>(slice: &[T], at: usize) {
     request::<_MM_HINT_T1, T>(slice, at);
 }
 
 /// The same into the first-level cache, for what is in the second already and is read in a moment.
 #[inline]
-pub(crate) fn prefetch_near<T>(slice: &[T], at: usize) {
+pub fn prefetch_near<T>(slice: &[T], at: usize) {
     request::<_MM_HINT_T0, T>(slice, at);
 }
 
