@@ -8,6 +8,8 @@ pub mod load;
 
 pub mod workers;
 
+pub mod processes;
+
 mod assembly;
 
 pub mod build;

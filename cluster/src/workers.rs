@@ -15,26 +15,11 @@ const NAP: Duration = Duration::from_millis(20);
 /// How often the calling thread looks on.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Runs a dataflow to its end: `build` makes it, once on each worker, and gives the probe that tells when it is done.
-/// `tick` is called about ten times a second from this thread.
-///
-/// # Errors
-/// When the workers cannot be started, or one of them panicked.
-pub(crate) fn run(
-    workers: usize,
-    build: impl Fn(&mut Worker) -> ProbeHandle<u64> + Send + Sync + 'static,
-    tick: &mut dyn FnMut(),
-) -> Result<()> {
-    let config = if workers == 1 { timely::Config::thread() } else { timely::Config::process(workers) };
-    let guards = timely::execute(config, move |worker| {
-        let probe = build(worker);
-        while !probe.done() {
-            worker.step_or_park(Some(NAP));
-        }
-    });
-    let guards = guards.map_err(Error::Workers)?;
-    let results = watch(|| guards.join().into_iter().collect::<Vec<_>>(), tick)?;
-    results.into_iter().try_for_each(|result| result.map_err(|_| panicked()))
+/// Steps until a dataflow has ended.
+pub(crate) fn finish(worker: &mut Worker, probe: &ProbeHandle<u64>) {
+    while !probe.done() {
+        worker.step_or_park(Some(NAP));
+    }
 }
 
 /// Does something on another thread, and calls `tick` about ten times a second from this one until it is done.
@@ -92,7 +77,7 @@ impl Crew for Threads {
     }
 }
 
-fn panicked() -> Error {
+pub(crate) fn panicked() -> Error {
     Error::Workers("a worker panicked; this is a defect of walkprint, please report it".into())
 }
 

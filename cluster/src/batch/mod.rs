@@ -73,7 +73,8 @@ pub use options::{BatchOptions, BatchOutcome, BatchProgress, Format, Sources, Un
 use crate::assembly::Queue;
 use crate::choice::{Wanted, choose_index};
 use crate::error::{Error, Result};
-use crate::workers;
+use crate::processes::Processes;
+use crate::workers::finish;
 use answering::{Asked, World};
 use budget::Budget;
 use cut::{Cut, Task};
@@ -302,8 +303,11 @@ fn run(job: Job, workers: usize, directory: &Path, manifest: Manifest, tick: &mu
     let job = Arc::new(job);
     let writer = writer::start(directory.to_owned(), manifest, &job)?;
     let (shared, queue) = (Arc::clone(&job), writer.queue());
-    let build = move |worker: &mut Worker| dataflow(worker, &shared, queue.clone());
-    workers::run(workers, build, tick)?;
+    let work = move |worker: &mut Worker| {
+        let probe = dataflow(worker, &shared, queue.clone());
+        finish(worker, &probe);
+    };
+    Processes::alone(workers).run(work, tick)?;
     let written = writer.finish()?;
     match job.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
         Some(error) => Err(error),

@@ -39,7 +39,8 @@ pub use estimate::{Estimate, estimate};
 
 use crate::assembly::Queue;
 use crate::error::{Error, Result};
-use crate::workers;
+use crate::processes::Processes;
+use crate::workers::finish;
 use budget::Budget;
 use deal::Task;
 
@@ -180,8 +181,11 @@ fn run(job: Job, workers: usize, directory: &Path, tick: &mut dyn FnMut(&BuildPr
     let job = Arc::new(job);
     let writer = writer::start(directory.to_owned(), &job)?;
     let (shared, queue) = (Arc::clone(&job), writer.queue());
-    let build = move |worker: &mut Worker| dataflow(worker, &shared, queue.clone());
-    workers::run(workers, build, &mut || tick(&job.progress))?;
+    let work = move |worker: &mut Worker| {
+        let probe = dataflow(worker, &shared, queue.clone());
+        finish(worker, &probe);
+    };
+    Processes::alone(workers).run(work, &mut || tick(&job.progress))?;
     writer.finish()
 }
 

@@ -20,7 +20,9 @@
 mod builder;
 mod inflow;
 mod order;
+mod owners;
 mod rows;
+mod shard;
 mod twins;
 mod walk_rows;
 
@@ -28,5 +30,7 @@ pub use builder::{BuildReport, BuiltGraph, build};
 pub use inflow::Inflow;
 pub(crate) use inflow::{InWeights, Region, SLICE, Stretch};
 pub use order::NodeOrder;
+pub use owners::{CHUNK, Owners};
 pub use rows::{Graph, Row, RowWeights};
+pub use shard::GraphShard;
 pub use walk_rows::{AliasSlot, CheckedRows, Steps, WalkRows};

@@ -1,0 +1,105 @@
+//! One worker's part of a sharded graph: the rows of the nodes it owns.
+
+use std::sync::Arc;
+
+use super::owners::Owners;
+use super::rows::{Graph, Row, RowWeights};
+use crate::error::Result;
+use crate::ids::NodeId;
+
+/// The rows of the nodes that one worker owns. Rows are found by local number; targets are nodes of the whole graph.
+#[derive(Debug, Clone)]
+pub struct GraphShard {
+    owners: Arc<Owners>,
+    worker: usize,
+    rows: Graph,
+}
+
+impl GraphShard {
+    /// A worker's rows, copied from a graph that this process can read. Cost: the rows are read once.
+    ///
+    /// # Errors
+    /// When a row is damaged.
+    pub fn of(graph: &Graph, owners: &Arc<Owners>, worker: usize) -> Result<GraphShard> {
+        let (mut offsets, mut targets) = (vec![0], Vec::new());
+        let mut weights = graph.is_weighted().then(Vec::new);
+        for node in owners.nodes_of(worker) {
+            let row = graph.row(node)?;
+            targets.extend_from_slice(row.targets);
+            match (&mut weights, row.weights) {
+                (Some(all), RowWeights::Single(own)) => all.extend(own.iter().map(|&weight| f64::from(weight))),
+                (Some(all), RowWeights::Double(own)) => all.extend_from_slice(own),
+                _ => {}
+            }
+            offsets.push(targets.len() as u64);
+        }
+        let rows = Graph::from_rows(offsets, targets, weights)?;
+        Ok(GraphShard { owners: Arc::clone(owners), worker, rows })
+    }
+
+    /// Who owns which node.
+    #[must_use]
+    pub fn owners(&self) -> &Arc<Owners> {
+        &self.owners
+    }
+
+    /// Whose rows these are.
+    #[must_use]
+    pub fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// The out-edges of the node with a local number; targets are nodes of the whole graph.
+    ///
+    /// # Errors
+    /// When the row is damaged.
+    ///
+    /// # Panics
+    /// When the worker owns no such node.
+    #[inline]
+    pub fn row(&self, local: u32) -> Result<Row<'_>> {
+        self.rows.row(local)
+    }
+
+    /// The node with a local number.
+    #[must_use]
+    pub fn node(&self, local: u32) -> NodeId {
+        self.owners.node(self.worker, local)
+    }
+
+    /// All rows, by local number.
+    #[must_use]
+    pub fn rows(&self) -> &Graph {
+        &self.rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edges::EdgeList;
+    use crate::graph::{CHUNK, NodeOrder, build};
+
+    #[test]
+    fn shards_hold_every_row_once() {
+        let nodes = 1_000u32;
+        let edges: Vec<(u32, u32, f64)> =
+            (0..4_000u32).map(|at| (at * 7 % nodes, at * at % nodes, f64::from(at % 9) + 0.1)).collect();
+        for weighted in [false, true] {
+            let graph = build(EdgeList::numbered(nodes, &edges, weighted), NodeOrder::Id).unwrap().graph;
+            let costs = vec![1; nodes.div_ceil(CHUNK) as usize];
+            let owners = Arc::new(Owners::deal(nodes, &costs, 3));
+            let shards: Vec<GraphShard> =
+                (0..3).map(|worker| GraphShard::of(&graph, &owners, worker).unwrap()).collect();
+            assert_eq!(shards.iter().map(|shard| shard.rows().edges()).sum::<usize>(), graph.edges());
+            for node in 0..nodes {
+                let (owner, local) = owners.find(node);
+                let shard = &shards[owner as usize];
+                assert_eq!(shard.node(local), node);
+                let (row, whole) = (shard.row(local).unwrap(), graph.row(node).unwrap());
+                assert_eq!((row.targets, row.total), (whole.targets, whole.total));
+                assert!((0..row.degree()).all(|at| row.weight(at) == whole.weight(at)));
+            }
+        }
+    }
+}
