@@ -36,6 +36,7 @@ use walkprint_engine::plan::{Plan, UNITS_PER_PACKET, UNITS_PER_WALK};
 use walkprint_engine::prefetch::{prefetch, prefetch_near};
 
 use crate::random::{SourceStream, at_node};
+use crate::spread::{Landing, Row, Survival, prefetch_slot, target, target_at};
 
 /// A view of rows that were checked, so that the kernel may follow edges without looking back.
 #[derive(Debug, Clone, Copy)]
@@ -70,28 +71,9 @@ impl<'g> Walkable<'g> {
         let (start, end) = (self.offsets[node as usize], self.offsets[node as usize + 1]);
         let product = u128::from(bits) * u128::from(end - start);
         (start != end).then(|| {
-            self.target(start as usize + (product >> 64) as usize, product as u64 as f64 / 18_446_744_073_709_551_616.0)
+            let part = product as u64 as f64 / 18_446_744_073_709_551_616.0;
+            target_at(self.steps, start as usize + (product >> 64) as usize, part)
         })
-    }
-
-    /// The node that a point of a slot leads to: `part` is the point's place inside the slot, in [0, 1).
-    #[inline]
-    fn target(&self, slot: usize, part: f64) -> NodeId {
-        match self.steps {
-            Steps::Plain(targets) => targets[slot],
-            Steps::Alias(slots) => {
-                let slot = &slots[slot];
-                if part < slot.share { slot.target } else { slot.alias }
-            }
-        }
-    }
-
-    #[inline]
-    fn prefetch_slot(&self, slot: usize) {
-        match self.steps {
-            Steps::Plain(targets) => prefetch(targets, slot),
-            Steps::Alias(slots) => prefetch(slots, slot),
-        }
     }
 }
 
@@ -110,41 +92,6 @@ struct Cell {
 struct Group {
     key: u64,
     units: u32,
-}
-
-/// Units on their way to a place in the targets.
-#[derive(Debug, Clone, Copy, Default)]
-struct Landing {
-    slot: usize,
-    part: f64,
-    lane: u32,
-    units: u32,
-}
-
-impl Landing {
-    /// At a place of a row, from 0 to its degree.
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "callers use what lies in the row")]
-    fn at(row: Row, place: f64, lane: u32, units: u32) -> Landing {
-        let position = place as i64;
-        Landing { slot: row.first.wrapping_add(position as usize), part: place - position as f64, lane, units }
-    }
-}
-
-/// Where a row lies.
-#[derive(Debug, Clone, Copy)]
-struct Row {
-    first: usize,
-    degree: f64,
-}
-
-impl Row {
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "checked rows lie inside a slice")]
-    fn of(graph: Walkable<'_>, node: NodeId) -> Row {
-        let (start, end) = (graph.offsets[node as usize], graph.offsets[node as usize + 1]);
-        Row { first: start as usize, degree: (end - start).cast_signed() as f64 }
-    }
 }
 
 /// How many landings are under way between asking for a slot and reading it: more than the processor can fetch at a
@@ -184,8 +131,9 @@ impl Kernel {
     /// Memory: 16 bytes a cell, at most four cells for each pair of source and node visited.
     pub fn walk(&mut self, graph: Walkable<'_>, plan: &Plan, sources: &[NodeId], visited: &mut Vec<Visited>) {
         self.start(graph, plan, sources);
+        let survival = Survival::new(plan.restart_prob);
         while !self.groups.is_empty() {
-            self.step(graph, 1.0 - plan.restart_prob);
+            self.step(graph, survival);
         }
         for &at in &self.used {
             let cell = std::mem::take(&mut self.cells[at as usize]);
@@ -239,13 +187,13 @@ impl Kernel {
     }
 
     /// Every group spreads its survivors over its row, and what it sends is counted where it lands.
-    fn step(&mut self, graph: Walkable<'_>, survival: f64) {
+    fn step(&mut self, graph: Walkable<'_>, survival: Survival) {
         self.landings.clear();
         self.numbers.clear();
         self.numbers.extend(self.streams.iter_mut().map(SourceStream::next_step));
         let groups = std::mem::take(&mut self.groups);
         let (node_bits, mask) = (self.node_bits, !(u64::MAX << self.node_bits));
-        let (mut landed, one_packet) = (0, 1.0 / survival);
+        let mut landed = 0;
         let mut singles = [Landing::default(); TOGETHER];
         for some in groups.chunks(TOGETHER) {
             let mut count = 0;
@@ -253,19 +201,19 @@ impl Kernel {
                 #[expect(clippy::cast_possible_truncation, reason = "the two parts of the key")]
                 let (lane, node) = ((key >> node_bits) as u32, (key & mask) as u32);
                 let point = at_node(self.numbers[lane as usize], node);
-                let row = Row::of(graph, node);
+                let row = Row::whole(graph.offsets[node as usize], graph.offsets[node as usize + 1]);
                 if units == UNITS_PER_PACKET {
                     // At most one landing, by far the commonest case: written at any rate, counted if it is one, so
                     // that the processor has nothing to guess.
-                    let place = point * one_packet * row.degree;
-                    singles[count] = Landing::at(row, place, lane, units);
-                    count += usize::from(place < row.degree);
+                    let (landing, lands) = survival.packet(row, lane, point);
+                    singles[count] = landing;
+                    count += usize::from(lands);
                 } else {
-                    spread(&mut self.landings, graph, row, lane, units, point, survival);
+                    survival.spread(&mut self.landings, graph.steps, row, lane, units, point);
                 }
             }
             self.landings.extend_from_slice(&singles[..count]);
-            singles[..count].iter().for_each(|landing| graph.prefetch_slot(landing.slot));
+            singles[..count].iter().for_each(|landing| prefetch_slot(graph.steps, landing.slot));
             self.land(graph, &mut landed, AHEAD);
         }
         self.land(graph, &mut landed, 0);
@@ -282,10 +230,10 @@ impl Kernel {
         }
         self.arrivals.clear();
         let shift = table_shift(&self.cells);
-        for &Landing { slot, part, lane, units } in &self.landings[*landed..end] {
-            let key = u64::from(lane) << self.node_bits | u64::from(graph.target(slot, part));
+        for landing in &self.landings[*landed..end] {
+            let key = u64::from(landing.lane) << self.node_bits | u64::from(target(graph.steps, landing));
             prefetch_near(&self.cells, home(key, shift));
-            self.arrivals.push(Group { key, units });
+            self.arrivals.push(Group { key, units: landing.units });
         }
         self.count(graph);
         *landed = end;
@@ -351,63 +299,6 @@ fn table_shift(cells: &[Cell]) -> u32 {
 #[expect(clippy::cast_possible_truncation, reason = "the shift leaves as many bits as the table has")]
 fn home(key: u64, shift: u32) -> usize {
     (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift) as usize
-}
-
-/// A group of several packets spreads its survivors over its row, `point` being its number at this step.
-fn spread(
-    landings: &mut Vec<Landing>,
-    graph: Walkable<'_>,
-    row: Row,
-    lane: u32,
-    units: u32,
-    point: f64,
-    survival: f64,
-) {
-    let survivors = f64::from(units) * survival;
-    if row.degree * f64::from(UNITS_PER_PACKET) <= survivors {
-        split(landings, graph, row, lane, point, survivors);
-    } else if 0.0 < survivors {
-        let spacing = row.degree * f64::from(UNITS_PER_PACKET) / survivors;
-        let mut place = point * spacing;
-        while place < row.degree {
-            let landing = Landing::at(row, place, lane, UNITS_PER_PACKET);
-            graph.prefetch_slot(landing.slot);
-            landings.push(landing);
-            place += spacing;
-        }
-    }
-}
-
-/// The fine case: walks along the row and counts the points of spacing one unit in each share.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of units fit 32 bits")]
-fn split(landings: &mut Vec<Landing>, graph: Walkable<'_>, row: Row, lane: u32, point: f64, survivors: f64) {
-    let width = survivors / row.degree;
-    let mut send = |slot, part: f64, from: f64, to: f64| {
-        let units = ceiling(to - point) - ceiling(from - point);
-        if units != 0 {
-            landings.push(Landing { slot, part, lane, units: units as u32 });
-        }
-    };
-    for position in 0..row.degree as usize {
-        let slot = row.first + position;
-        let (from, to) = (position as f64 * width, (position + 1) as f64 * width);
-        match graph.steps {
-            Steps::Alias(slots) if slots[slot].share < 1.0 => {
-                let cut = from + width * slots[slot].share;
-                send(slot, 0.0, from, cut);
-                send(slot, 1.0, cut, to);
-            }
-            _ => send(slot, 0.0, from, to),
-        }
-    }
-}
-
-/// The smallest integer not below a number. (`f64::ceil` is a call on processors that the program must still run on.)
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "units fit 64 bits")]
-fn ceiling(number: f64) -> i64 {
-    let cut = number as i64;
-    cut + i64::from((cut as f64) < number)
 }
 
 #[cfg(test)]
@@ -492,7 +383,7 @@ mod tests {
         let walkable = Walkable::new(&rows);
         let mut kernel = Kernel::default();
         kernel.start(walkable, &plan, &[3]);
-        kernel.step(walkable, 0.5);
+        kernel.step(walkable, Survival::new(0.5));
         let sent: u32 = kernel.landings.iter().map(|landing| landing.units).sum();
         assert!(sent.abs_diff(4_000) <= 1, "{sent}");
     }

@@ -10,8 +10,18 @@ pub mod alias;
 
 pub mod random;
 
+mod spread;
+
 pub mod kernel;
 
+mod radix;
+
 pub mod tally;
+
+pub mod shard;
+
+pub mod round;
+
+pub mod visits;
 
 pub mod baseline;

@@ -23,9 +23,14 @@ impl SourceStream {
     /// The stream of a source under a key.
     #[must_use]
     pub fn new(rng_key: u64, source: NodeId) -> SourceStream {
+        SourceStream(SplitMix64::seed_from_u64(SourceStream::state(rng_key, source)))
+    }
+
+    /// What the numbers of all steps follow from, in eight bytes: see [`at_step`].
+    #[must_use]
+    pub fn state(rng_key: u64, source: NodeId) -> u64 {
         let key = SplitMix64::seed_from_u64(rng_key).next_u64();
-        let state = SplitMix64::seed_from_u64(key ^ u64::from(source)).next_u64();
-        SourceStream(SplitMix64::seed_from_u64(state))
+        SplitMix64::seed_from_u64(key ^ u64::from(source)).next_u64()
     }
 
     /// The number of the next step.
@@ -33,6 +38,14 @@ impl SourceStream {
     pub fn next_step(&mut self) -> u64 {
         self.0.next_u64()
     }
+}
+
+/// The number of a step, counted from 0, of the source with this [state](SourceStream::state): what the stream gives then.
+#[inline]
+#[must_use]
+pub fn at_step(state: u64, step: u64) -> u64 {
+    // SplitMix64 counts up by its own odd number and hashes the count.
+    SplitMix64::seed_from_u64(state.wrapping_add(step.wrapping_mul(GOLDEN))).next_u64()
 }
 
 /// A node's number at a step, given the step's number: uniform on [0, 1).
@@ -59,6 +72,15 @@ mod tests {
             [number(0, 0, 0, 0), number(1, 0, 0, 0), number(0, 1, 0, 0), number(0, 0, 1, 0), number(0, 0, 0, 1)];
         let distinct: std::collections::BTreeSet<u64> = numbers.into_iter().collect();
         assert_eq!(distinct.len(), numbers.len());
+    }
+
+    #[test]
+    fn a_step_has_the_same_number_by_itself_and_in_the_stream() {
+        let mut stream = SourceStream::new(7, 11);
+        let state = SourceStream::state(7, 11);
+        for step in 0..1_000 {
+            assert_eq!(at_step(state, step), stream.next_step(), "step {step}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use walkprint_engine::ids::NodeId;
 use walkprint_engine::plan::{MAX_WALKS, Plan};
 
 use crate::kernel::{Kernel, Visited, Walkable};
+use crate::radix;
 
 /// Walks that are on their way together: enough groups to hide the memory's latency, few enough to stay in the cache.
 pub const WALKS_TOGETHER: u64 = 1024;
@@ -65,7 +66,8 @@ impl Walker {
 
     /// Sorts by source and node, and packs each source's entries.
     fn pack(&mut self, graph: Walkable<'_>, plan: &Plan, sources: &[NodeId], packed: &mut Packed) {
-        sort(&mut self.visited, &mut self.scratch, self.kernel.key_bound());
+        let bits = u64::BITS - self.kernel.key_bound().saturating_sub(1).leading_zeros();
+        radix::sort(&mut self.visited, &mut self.scratch, 0, bits, |visited| visited.key);
         let mut rest = &self.visited[..];
         for (lane, &source) in sources.iter().enumerate() {
             let count = rest.partition_point(|visited| self.kernel.lane_and_node(visited.key).0 <= lane);
@@ -96,54 +98,4 @@ pub fn walker_bytes(heaviest_visits: f64, nodes: usize) -> u64 {
     // What lands in one step: a packet or more a walk, where a walk makes several visits.
     let landings = visits.min(2 * MAX_WALKS) * 8;
     cells + entries * 2 * size_of::<Visited>() as u64 + landings
-}
-
-/// Sorts by key with a radix sort, lowest digit first. Keys are below `bound`. `scratch` is room of the same size.
-///
-/// Cost: a few passes over the list, each in the cache; a third of what a comparison sort takes at these lengths.
-#[expect(clippy::cast_possible_truncation, reason = "a digit is masked to a few bits")]
-fn sort(visited: &mut Vec<Visited>, scratch: &mut Vec<Visited>, bound: u64) {
-    const MOST_BITS: u32 = 9;
-    let bits = u64::BITS - bound.saturating_sub(1).leading_zeros();
-    let passes = bits.div_ceil(MOST_BITS).max(1);
-    let width = bits.div_ceil(passes);
-    let mask = (1u64 << width) - 1;
-    scratch.clear();
-    scratch.resize(visited.len(), Visited { key: 0, units: 0 });
-    for pass in 0..passes {
-        let shift = pass * width;
-        let mut places = [0u32; 1 << MOST_BITS];
-        for item in &*visited {
-            places[(item.key >> shift & mask) as usize] += 1;
-        }
-        let mut next = 0;
-        for place in &mut places {
-            next += std::mem::replace(place, next);
-        }
-        for item in &*visited {
-            let place = &mut places[(item.key >> shift & mask) as usize];
-            scratch[*place as usize] = *item;
-            *place += 1;
-        }
-        std::mem::swap(visited, scratch);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn the_radix_sort_sorts(mut keys in prop::collection::vec(any::<u64>(), 0..300), bits in 1u32..60) {
-            let bound = 1u64 << bits;
-            keys.iter_mut().for_each(|key| *key %= bound);
-            let mut visited: Vec<Visited> = keys.iter().map(|&key| Visited { key, units: 1 }).collect();
-            sort(&mut visited, &mut Vec::new(), bound);
-            keys.sort_unstable();
-            prop_assert_eq!(visited.iter().map(|item| item.key).collect::<Vec<_>>(), keys);
-        }
-    }
 }

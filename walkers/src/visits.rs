@@ -1,0 +1,129 @@
+//! What walks visited on one worker of a sharded graph, and how the parts of all workers become fingerprints.
+//!
+//! A worker notes (lane, node, units) for everything that stands on its nodes. When a block of sources has ended, it packs
+//! what it noted source by source, in the form of fingerprints that know only this worker's nodes; the workers that own
+//! the sources' results put the parts of all workers together.
+
+use walkprint_engine::fingerprint::{Fingerprint, Visits, encode};
+use walkprint_engine::ids::NodeId;
+
+use crate::radix;
+use crate::tally::Packed;
+
+const UNIT_BITS: u32 = 12;
+const NODE_BITS: u32 = 32;
+const MOST_UNITS: u32 = (1 << UNIT_BITS) - 1;
+/// Lists that the lanes of a block are spread over, so that each can be sorted in the cache.
+const LISTS: u32 = 64;
+
+/// What the walks of one block visited on this worker.
+#[derive(Debug, Clone)]
+pub struct VisitLog {
+    /// By lane, in equal stretches: lane, node, units, in eight bytes.
+    lists: Vec<Vec<u64>>,
+    /// How many bits of a lane say its place in a list.
+    shift: u32,
+    lanes: u32,
+    scratch: Vec<u64>,
+}
+
+impl VisitLog {
+    /// An empty log for so many lanes.
+    #[must_use]
+    pub fn new(lanes: u32) -> VisitLog {
+        let shift = lanes.div_ceil(LISTS).next_power_of_two().trailing_zeros();
+        let lists = lanes.div_ceil(1 << shift).max(1) as usize;
+        VisitLog { lists: vec![Vec::new(); lists], shift, lanes, scratch: Vec::new() }
+    }
+
+    /// Notes a visit.
+    #[inline]
+    pub fn push(&mut self, lane: u32, node: NodeId, mut units: u32) {
+        let list = &mut self.lists[(lane >> self.shift) as usize];
+        let key = u64::from(lane) << (NODE_BITS + UNIT_BITS) | u64::from(node) << UNIT_BITS;
+        while MOST_UNITS < units {
+            list.push(key | u64::from(MOST_UNITS));
+            units -= MOST_UNITS;
+        }
+        list.push(key | u64::from(units));
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (self.lists.iter().map(Vec::capacity).sum::<usize>() + self.scratch.capacity()) as u64 * 8
+    }
+
+    /// Packs what was noted for the lanes `from..to`, lane by lane; `walks` gives a lane's number of walks where this
+    /// worker knows it. Lists that were packed to their end are emptied. Calls go through the lanes in order.
+    ///
+    /// `node_bound`: all nodes are below it.
+    #[expect(clippy::cast_possible_truncation, reason = "the parts of a number")]
+    pub fn pack(&mut self, from: u32, to: u32, node_bound: u32, walks: impl Fn(u32) -> Option<u32>) -> Packed {
+        let node_bits = u32::BITS - node_bound.saturating_sub(1).leading_zeros();
+        let mut packed = Packed::default();
+        let mut row = Vec::new();
+        let mut lane = from;
+        while lane < to {
+            let number = lane >> self.shift;
+            let end = ((number + 1) << self.shift).min(to);
+            let list = &mut self.lists[number as usize];
+            let (unit, of_lane) = (UNIT_BITS, UNIT_BITS + NODE_BITS);
+            if lane == number << self.shift || lane == from {
+                radix::sort(list, &mut self.scratch, unit, unit + node_bits, |&visit| visit);
+                radix::sort(list, &mut self.scratch, of_lane, of_lane + self.shift, |&visit| visit);
+            }
+            let mut rest = &list[list.partition_point(|&visit| (visit >> of_lane) < u64::from(lane))..];
+            while lane < end {
+                row.clear();
+                while let Some((&visit, others)) =
+                    rest.split_first().filter(|(visit, _)| **visit >> of_lane == u64::from(lane))
+                {
+                    rest = others;
+                    let (node, units) = ((visit >> UNIT_BITS) as u32, visit as u32 & MOST_UNITS);
+                    match row.last_mut() {
+                        Some(Visits { node: last, units: sum }) if *last == node => *sum = sum.saturating_add(units),
+                        _ => row.push(Visits { node, units }),
+                    }
+                }
+                encode(walks(lane).unwrap_or(1), &row, &mut packed.bytes);
+                packed
+                    .ends
+                    .push(u32::try_from(packed.bytes.len()).expect("callers pack a stretch of a pipeline at a time"));
+                packed.entries += row.len() as u64;
+                lane += 1;
+            }
+            if end == ((number + 1) << self.shift).min(self.lanes) {
+                *list = Vec::new();
+            }
+        }
+        packed
+    }
+}
+
+/// Puts together what all workers packed for the same lanes. `None` when the parts make no sense.
+#[must_use]
+pub fn put_together(parts: &[Packed]) -> Option<Packed> {
+    let lanes = parts.first()?.ends.len();
+    let mut whole = Packed::default();
+    let (mut starts, mut row) = (vec![0; parts.len()], Vec::new());
+    for lane in 0..lanes {
+        let mut walks = 1;
+        row.clear();
+        for (part, start) in parts.iter().zip(&mut starts) {
+            let end = *part.ends.get(lane)? as usize;
+            let fingerprint = Fingerprint::decode(part.bytes.get(*start..end)?)?;
+            *start = end;
+            walks = walks.max(fingerprint.walks);
+            if !fingerprint.for_each(|node, units| row.push(Visits { node, units })) {
+                return None;
+            }
+        }
+        // Each part ascends: a sort that looks for runs merges them.
+        row.sort_by_key(|visits| visits.node);
+        encode(walks, &row, &mut whole.bytes);
+        whole.ends.push(u32::try_from(whole.bytes.len()).ok()?);
+        whole.entries += row.len() as u64;
+    }
+    Some(whole)
+}
