@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use walkprint_cluster::build::{BuildOptions, BuildProgress, build_index};
+use walkprint_cluster::build::{BuildOptions, BuildProgress, GraphMode, ShardedCut, build_index};
 use walkprint_engine::plan::Plan;
 use walkprint_engine::store::Store;
 use walkprint_walkers::kernel::Walkable;
@@ -106,7 +106,8 @@ impl PlanOptions {
     /// What [`build_index`] takes.
     pub(crate) fn build_options(&self, rng_key: u64, workers: usize) -> BuildOptions {
         let (name, plan, memory_bytes) = (NAME.to_owned(), self.plan(rng_key), self.memory_mib << 20);
-        BuildOptions { name, plan, workers, memory_bytes, resume: false, replace: true }
+        let (graph, cut) = (GraphMode::Replicated, ShardedCut::default());
+        BuildOptions { name, plan, workers, memory_bytes, graph, cut, resume: false, replace: true }
     }
 }
 

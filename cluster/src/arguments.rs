@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 use walkprint_cluster::batch::{Format, Sources, Unknown};
+use walkprint_cluster::build::GraphMode;
 use walkprint_engine::graph::NodeOrder;
 use walkprint_engine::plan::Plan;
 use walkprint_engine::query::{Dangling, Method};
@@ -182,6 +183,18 @@ pub(crate) struct IndexArguments {
     /// The most memory to hold, as 4GiB or 500MB [default: half of the machine's]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(crate) memory: Option<u64>,
+    /// Whether every worker reads the whole graph, or each holds the rows of the nodes that it owns
+    #[arg(long, default_value = "replicated")]
+    pub(crate) graph: GraphMode,
+    /// Sharded: rows of more edges are spread over all workers [default: 16384]
+    #[arg(long, value_name = "EDGES")]
+    pub(crate) longest_row: Option<u64>,
+    /// Sharded: expected visits of a block of sources [default: by memory]
+    #[arg(long, value_name = "VISITS")]
+    pub(crate) block_visits: Option<f64>,
+    /// Sharded: blocks of sources that are under way at a time [default: by memory]
+    #[arg(long, value_name = "COUNT", value_parser = workers)]
+    pub(crate) blocks: Option<usize>,
     /// Go on with a build that was interrupted
     #[arg(long)]
     pub(crate) resume: bool,

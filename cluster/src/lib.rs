@@ -10,6 +10,8 @@ pub mod workers;
 
 pub mod processes;
 
+mod wire;
+
 mod assembly;
 
 pub mod build;

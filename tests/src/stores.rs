@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use tempfile::TempDir;
-use walkprint_cluster::build::{BuildOptions, BuildOutcome, BuildProgress, build_index};
+use walkprint_cluster::build::{BuildOptions, BuildOutcome, BuildProgress, GraphMode, ShardedCut, build_index};
 use walkprint_cluster::error::Error;
 use walkprint_cluster::load::{LoadJob, LoadOutcome, load_store, store_edges};
 use walkprint_engine::graph::NodeOrder;
@@ -88,6 +88,8 @@ pub fn options(plan: &Plan) -> BuildOptions {
         plan: plan.clone(),
         workers: 2,
         memory_bytes: 1 << 30,
+        graph: GraphMode::Replicated,
+        cut: ShardedCut::default(),
         resume: false,
         replace: false,
     }

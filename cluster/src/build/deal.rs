@@ -11,7 +11,7 @@ use walkprint_engine::graph::Graph;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::plan::{Pipeline, Plan};
 
-use super::{Job, time_of};
+use super::replicated::{Job, time_of};
 
 /// Expected visits of one task: some ten milliseconds of walking, so that handing out costs nothing beside it and the
 /// last tasks of a build end together.

@@ -1,17 +1,7 @@
-//! Building an index: one timely dataflow over all workers of a process, the graph replicated.
+//! Building an index: one timely dataflow over all workers, in two forms that write the same bytes.
 //!
-//! ```text
-//!            tasks, by worker              pieces, by pipeline             segments
-//!   deal  ───────────────────▶  walk  ───────────────────────▶  seal  ────────────────▶  writer thread
-//!    ▲                           │
-//!    └────────── credits ────────┘         time = pipeline << 16 | step
-//! ```
-//!
-//! - `deal` hands out tasks (a stretch of sources of one pipeline) to whichever worker has a credit left,
-//!   so that a slow worker holds up nobody, and lets go of a pipeline's time when all its tasks are out.
-//! - `walk` walks one task at a time and returns the credit.
-//! - `seal` collects the pieces; when the frontier has passed a pipeline, nothing of it is under way any
-//!   more, and its segment goes to the writer thread, which flushes it to the disk and renames it.
+//! [`replicated`]: every worker reads the whole graph, and sources are dealt out. [`sharded`]: every worker holds the rows of
+//! the nodes that it owns, and walks go where the rows are.
 //!
 //! **A pipeline is written only after timely's frontier has passed it; what is sealed is never walked again.** (Test:
 //! `tests/tests/same_bytes.rs`.) Workers, credits and memory decide who walks what and when, never what is written.
@@ -19,7 +9,9 @@
 mod budget;
 mod deal;
 mod estimate;
+mod replicated;
 mod seal;
+mod sharded;
 mod walk;
 mod writer;
 
@@ -28,12 +20,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use timely::dataflow::ProbeHandle;
-use timely::dataflow::operators::{ConnectLoop, Feedback, Probe};
 use timely::worker::Worker;
-use walkprint_engine::graph::CheckedRows;
+use walkprint_engine::graph::Graph;
 use walkprint_engine::index::{IndexEntry, Segment, SegmentEntry, SegmentId, SegmentWriter, fingerprint_digest};
 use walkprint_engine::plan::{Pipeline, Plan};
 use walkprint_engine::store::{BuildEntry, Manifest, Store, StoreLock, index_directory};
+use walkprint_walkers::shard::ShardRows;
 
 pub use estimate::{Estimate, estimate};
 
@@ -55,10 +47,53 @@ pub struct BuildOptions {
     pub workers: usize,
     /// The most memory the build may hold, in bytes.
     pub memory_bytes: u64,
+    /// Whether every worker reads the whole graph, or each holds a part of it.
+    pub graph: GraphMode,
+    /// The cut of a sharded build.
+    pub cut: ShardedCut,
     /// Go on with an interrupted build.
     pub resume: bool,
     /// Build anew what exists already.
     pub replace: bool,
+}
+
+/// Who holds the graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GraphMode {
+    /// Every worker reads all of it.
+    #[default]
+    Replicated,
+    /// Every worker holds the rows of the nodes that it owns.
+    Sharded,
+}
+
+impl std::str::FromStr for GraphMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "replicated" => Ok(GraphMode::Replicated),
+            "sharded" => Ok(GraphMode::Sharded),
+            _ => Err(format!("expected replicated or sharded, got {text:?}")),
+        }
+    }
+}
+
+/// How a sharded build is cut. None of it changes a byte of the result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShardedCut {
+    /// Rows of more edges are spread over all workers.
+    pub longest_row: u64,
+    /// Expected visits of a block of sources; chosen by memory where it is `None`.
+    pub block_visits: Option<f64>,
+    /// Blocks that are under way at a time; chosen by memory where it is `None`.
+    pub blocks: Option<usize>,
+}
+
+impl Default for ShardedCut {
+    fn default() -> Self {
+        ShardedCut { longest_row: 16_384, block_visits: None, blocks: None }
+    }
 }
 
 /// How far a build is, readable from any thread.
@@ -125,20 +160,13 @@ pub fn build_index(
         let open: Vec<Pipeline> =
             pipelines.iter().zip(&sealed).filter(|(_, sealed)| !**sealed).map(|(&pipeline, _)| pipeline).collect();
         let tasks = deal::tasks(&graph, &options.plan, &open);
-        let digests = (graph.digest(), options.plan.digest());
-        let rows = graph.walk_rows();
-        let rows = if budget.copy_graph { rows.in_huge_pages()? } else { rows };
-        drop(graph);
-        let job = Job {
-            rows: rows.checked()?,
-            plan: options.plan.clone(),
-            tasks,
-            pipelines: pipelines.clone(),
-            credits: budget.credits,
-            digests,
-            progress: Arc::clone(progress),
-        };
-        run(job, options.workers, &directory_path, tick)?;
+        let sealing =
+            Sealing { pipelines: pipelines.clone(), graph_digest: graph.digest(), plan_digest: options.plan.digest() };
+        let walking = Walking { options, budget: &budget, tasks, sealing, progress, directory: &directory_path };
+        match options.graph {
+            GraphMode::Replicated => walking.replicated(graph, tick)?,
+            GraphMode::Sharded => walking.sharded(graph, tick)?,
+        }
     }
     if progress.stop.load(Ordering::Relaxed) {
         return Err(Error::Interrupted);
@@ -149,56 +177,89 @@ pub fn build_index(
     Ok(BuildOutcome { entry, resumed_pipelines, steps, planned_bytes })
 }
 
-/// Everything the workers share.
-pub(crate) struct Job {
-    rows: CheckedRows,
-    plan: Plan,
+/// All that is known before the workers start.
+struct Walking<'a> {
+    options: &'a BuildOptions,
+    budget: &'a Budget,
     tasks: Vec<Task>,
-    pipelines: Vec<Pipeline>,
-    credits: usize,
-    digests: (u128, u128),
-    progress: Arc<BuildProgress>,
+    sealing: Sealing,
+    progress: &'a Arc<BuildProgress>,
+    directory: &'a Path,
 }
 
-impl Job {
-    fn segment_id(&self, pipeline: u32) -> SegmentId {
-        let (graph_digest, plan_digest) = self.digests;
-        SegmentId { pipeline: self.pipelines[pipeline as usize], graph_digest, plan_digest }
+impl Walking<'_> {
+    fn replicated(self, graph: Graph, tick: &mut dyn FnMut(&BuildProgress)) -> Result<()> {
+        let rows = graph.walk_rows();
+        let rows = if self.budget.copy_graph { rows.in_huge_pages()? } else { rows };
+        drop(graph);
+        let job = Arc::new(replicated::Job {
+            rows: rows.checked()?,
+            plan: self.options.plan.clone(),
+            tasks: self.tasks,
+            credits: self.budget.credits,
+            sealing: self.sealing,
+            progress: Arc::clone(self.progress),
+        });
+        let dataflow = move |worker: &mut Worker, queue| Ok(replicated::dataflow(worker, &job, queue));
+        run(self.options.workers, self.directory, self.progress, dataflow, tick)
     }
 
-    fn stopped(&self) -> bool {
-        self.progress.stop.load(Ordering::Relaxed)
+    fn sharded(self, graph: Graph, tick: &mut dyn FnMut(&BuildProgress)) -> Result<()> {
+        let cut = &self.options.cut;
+        let (owners, long) = sharded::spread(&graph, self.options.workers, cut.longest_row);
+        let job = sharded::ShardedJob::new(
+            &graph,
+            &self.options.plan,
+            self.tasks,
+            cut.block_visits.unwrap_or(4e6),
+            cut.blocks.unwrap_or(3),
+            self.sealing,
+            self.progress,
+        );
+        let job = Arc::new(job);
+        let dataflow = move |worker: &mut Worker, queue| {
+            let rows = ShardRows::of(&graph, &owners, worker.index(), &long).ok_or_else(|| {
+                walkprint_engine::error::Error::damaged(graph.path(), "a row does not lie inside the graph")
+            })?;
+            Ok(sharded::dataflow(worker, &job, rows, queue))
+        };
+        run(self.options.workers, self.directory, self.progress, dataflow, tick)
     }
 }
 
-/// The timely time of a pipeline; its low bits count steps.
-fn time_of(pipeline: u32) -> u64 {
-    u64::from(pipeline) << 16
-}
-
-/// Runs the dataflow to its end.
-fn run(job: Job, workers: usize, directory: &Path, tick: &mut dyn FnMut(&BuildProgress)) -> Result<()> {
-    let job = Arc::new(job);
-    let writer = writer::start(directory.to_owned(), &job)?;
-    let (shared, queue) = (Arc::clone(&job), writer.queue());
+/// Runs a dataflow to its end.
+fn run(
+    workers: usize,
+    directory: &Path,
+    progress: &Arc<BuildProgress>,
+    dataflow: impl Fn(&mut Worker, Queue<Result<SegmentWriter>>) -> Result<ProbeHandle<u64>> + Send + Sync + 'static,
+    tick: &mut dyn FnMut(&BuildProgress),
+) -> Result<()> {
+    let writer = writer::start(directory.to_owned(), progress)?;
+    let queue = writer.queue();
     let work = move |worker: &mut Worker| {
-        let probe = dataflow(worker, &shared, queue.clone());
+        let probe = dataflow(worker, queue.clone())?;
         finish(worker, &probe);
+        Ok(())
     };
-    Processes::alone(workers).run(work, &mut || tick(&job.progress))?;
+    let ended = Processes::alone(workers).run(work, &mut || tick(progress))?;
+    ended.into_iter().collect::<Result<()>>()?;
     writer.finish()
 }
 
-fn dataflow(worker: &mut Worker, job: &Arc<Job>, queue: Queue<Result<SegmentWriter>>) -> ProbeHandle<u64> {
-    worker.dataflow::<u64, _, _>(|scope| {
-        let (returned, credits) = scope.feedback(1);
-        let tasks = deal::deal(credits, Arc::clone(job));
-        let (pieces, spent) = walk::walk(tasks, Arc::clone(job));
-        spent.connect_loop(returned);
-        let (probe, sealed) = seal::seal(pieces, Arc::clone(job), queue).probe();
-        drop(sealed);
-        probe
-    })
+/// What segments belong to.
+#[derive(Debug, Clone)]
+pub(crate) struct Sealing {
+    pipelines: Vec<Pipeline>,
+    graph_digest: u128,
+    plan_digest: u128,
+}
+
+impl Sealing {
+    fn segment_id(&self, pipeline: u32) -> SegmentId {
+        let Sealing { graph_digest, plan_digest, .. } = *self;
+        SegmentId { pipeline: self.pipelines[pipeline as usize], graph_digest, plan_digest }
+    }
 }
 
 /// Makes the directory of the index, or finds the one of the interrupted build.

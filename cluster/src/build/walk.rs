@@ -9,9 +9,10 @@ use walkprint_engine::ids::NodeId;
 use walkprint_walkers::kernel::Walkable;
 use walkprint_walkers::tally::Walker;
 
-use super::Job;
 use super::deal::{Credit, Task};
+use super::replicated::Job;
 use crate::assembly::in_turns;
+use crate::wire::Numbers;
 
 /// The packed fingerprints of one task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,9 +22,9 @@ pub(crate) struct Piece {
     /// The first source.
     pub(crate) first: NodeId,
     /// The fingerprints, one after the other.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Numbers<u8>,
     /// Where each ends.
-    pub(crate) ends: Vec<u32>,
+    pub(crate) ends: Numbers<u32>,
 }
 
 /// Walks the tasks that are dealt to this worker. Gives the pieces, and a credit for each.
@@ -37,7 +38,8 @@ pub(super) fn walk<'scope>(
         let packed = walker.fingerprints(Walkable::new(&job.rows), &job.plan, task.first, task.end);
         job.progress.sources.fetch_add(u64::from(task.end - task.first), Ordering::Relaxed);
         job.progress.steps.fetch_add(packed.steps, Ordering::Relaxed);
-        let piece = Piece { pipeline: task.pipeline, first: task.first, bytes: packed.bytes, ends: packed.ends };
+        let (bytes, ends) = (Numbers(packed.bytes), Numbers(packed.ends));
+        let piece = Piece { pipeline: task.pipeline, first: task.first, bytes, ends };
         Some((Some(piece), task.worker))
     })
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use walkprint_cluster::build::{BuildOptions, BuildOutcome, BuildProgress, build_index};
+use walkprint_cluster::build::{BuildOptions, BuildOutcome, BuildProgress, ShardedCut, build_index};
 use walkprint_cluster::error::Error;
 use walkprint_engine::plan::Plan;
 use walkprint_engine::store::Store;
@@ -24,6 +24,12 @@ pub(crate) fn run(arguments: IndexArguments) -> anyhow::Result<Outcome> {
         plan: arguments.plan.plan(),
         workers: arguments.workers.unwrap_or_else(processors),
         memory_bytes: arguments.memory.unwrap_or_else(half_of_memory),
+        graph: arguments.graph,
+        cut: ShardedCut {
+            longest_row: arguments.longest_row.unwrap_or(ShardedCut::default().longest_row),
+            block_visits: arguments.block_visits,
+            blocks: arguments.blocks,
+        },
         resume: arguments.resume,
         replace: arguments.replace,
     };

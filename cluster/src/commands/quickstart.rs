@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
-use walkprint_cluster::build::BuildOptions;
+use walkprint_cluster::build::{BuildOptions, GraphMode, ShardedCut};
 use walkprint_cluster::load::LoadJob;
 use walkprint_engine::plan::Plan;
 use walkprint_engine::query::{Answerer, Method, Question, Seeds};
@@ -96,6 +96,8 @@ fn build(path: &Path, workers: usize) -> anyhow::Result<()> {
         plan: Plan { walks: 64, ..Plan::default() },
         workers,
         memory_bytes: half_of_memory(),
+        graph: GraphMode::Replicated,
+        cut: ShardedCut::default(),
         resume: begun_before,
         replace: false,
     };

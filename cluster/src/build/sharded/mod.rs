@@ -1,0 +1,125 @@
+//! Building an index over a graph that is spread over the workers: walks go where the rows are.
+//!
+//! ```text
+//!          ┌───── arrivals (place, lane, units), merged ─────┐
+//!          ▼                                                 │
+//!        step  (one loop a slot; a block goes round it, a step a round)
+//!          │ parts: what was visited here, lane by lane, when the block has ended
+//!          ▼
+//!        join ── pieces ──▶ seal ── segments ──▶ writer thread
+//! ```
+//!
+//! Every worker holds the rows of the nodes that it owns, and parts of long rows. A block of sources goes through its rounds
+//! in a slot; several slots keep several blocks under way. What a block's walks visited is noted where it happens and sent to
+//! one worker a task when the walks have ended; from there on everything is as in the replicated build.
+
+mod blocks;
+mod join;
+mod step;
+mod wire;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use timely::dataflow::ProbeHandle;
+use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback, Probe};
+use timely::worker::Worker;
+use walkprint_engine::graph::{CHUNK, Graph, Owners};
+use walkprint_engine::ids::NodeId;
+use walkprint_engine::index::SegmentWriter;
+use walkprint_engine::plan::Plan;
+use walkprint_walkers::shard::{LongRow, LongRows, ShardRows};
+
+pub(super) use blocks::Block;
+
+use super::deal::Task;
+use super::{BuildProgress, Sealing, seal};
+use crate::assembly::Queue;
+use crate::error::Result;
+
+/// What all workers of a sharded build share.
+pub(super) struct ShardedJob {
+    pub(super) plan: Plan,
+    pub(super) tasks: Vec<Task>,
+    pub(super) blocks: Vec<Block>,
+    /// Blocks under way at a time.
+    pub(super) slots: usize,
+    pub(super) sealing: Sealing,
+    pub(super) progress: Arc<BuildProgress>,
+}
+
+impl ShardedJob {
+    /// Cuts tasks into blocks of about so many expected visits.
+    pub(super) fn new(
+        graph: &Graph,
+        plan: &Plan,
+        tasks: Vec<Task>,
+        block_visits: f64,
+        slots: usize,
+        sealing: Sealing,
+        progress: &Arc<BuildProgress>,
+    ) -> ShardedJob {
+        let blocks = blocks::blocks(graph, plan, &tasks, block_visits);
+        ShardedJob { plan: plan.clone(), tasks, blocks, slots, sealing, progress: Arc::clone(progress) }
+    }
+
+    fn stopped(&self) -> bool {
+        self.progress.stop.load(Ordering::Relaxed)
+    }
+
+    /// When everything of a pipeline has been seen: at the end of its last block.
+    fn time_of(&self, pipeline: u32) -> u64 {
+        let tasks = self.tasks.partition_point(|task| task.pipeline <= pipeline);
+        let block = self.blocks.partition_point(|block| block.tasks.start < tasks);
+        step::time_of(block) - 1
+    }
+}
+
+/// How a graph is spread over workers: by about equal bytes, and rows of more than `longest` edges in parts.
+pub(super) fn spread(graph: &Graph, workers: usize, longest: u64) -> (Arc<Owners>, Arc<LongRows>) {
+    let nodes = NodeId::try_from(graph.nodes()).expect("the graph's builder bounds the number of nodes");
+    let is_long = |node: NodeId| longest < graph.degree(node);
+    // A node costs its row, and about as much again for what stands on it however short that is.
+    let cost = |node: NodeId| if is_long(node) { 16 } else { 16 + graph.degree(node) };
+    let costs: Vec<u64> = (0..nodes)
+        .step_by(CHUNK as usize)
+        .map(|first| (first..first.saturating_add(CHUNK).min(nodes)).map(cost).sum())
+        .collect();
+    let owners = Owners::deal(nodes, &costs, workers);
+    let degree = |node| u32::try_from(graph.degree(node)).expect("a row has at most one edge a node");
+    let long = (0..nodes).filter(|&node| is_long(node)).map(|node| LongRow { node, degree: degree(node) }).collect();
+    (Arc::new(owners), Arc::new(LongRows::new(long, workers)))
+}
+
+/// The dataflow on one worker.
+pub(super) fn dataflow(
+    worker: &mut Worker,
+    job: &Arc<ShardedJob>,
+    rows: ShardRows,
+    queue: Queue<Result<SegmentWriter>>,
+) -> ProbeHandle<u64> {
+    worker.dataflow::<u64, _, _>(|scope| {
+        let (rows, shared) = (Rc::new(rows), Rc::new(RefCell::new(step::Slots::default())));
+        let pieces: Vec<_> = (0..job.slots)
+            .map(|slot| {
+                let (returned, arriving) = scope.feedback(1);
+                let (next, parts) = step::step(arriving, job, &rows, &shared, slot);
+                next.connect_loop(returned);
+                join::join(parts, job)
+            })
+            .collect();
+        let pieces = scope.concatenate(pieces);
+        let (sealing, timing) = (Arc::clone(job), Arc::clone(job));
+        let sealed = seal::seal(
+            pieces,
+            move |pipeline| sealing.sealing.segment_id(pipeline),
+            move |pipeline| timing.time_of(pipeline),
+            queue,
+        );
+        let (probe, sealed) = sealed.probe();
+        drop(sealed);
+        probe
+    })
+}
