@@ -200,7 +200,9 @@ impl Slot {
     fn pack(&mut self, frontier: &AntichainRef<'_, u64>) -> Option<(Part, &Capability<u64>)> {
         let (open, held) = (self.open.as_mut()?, self.held.as_ref()?);
         let block = &self.job.blocks[open.block];
-        open.ended |= self.inbox.is_empty() && frontier.iter().all(|&time| time_of(open.block + 1) <= time);
+        // Others may have begun the next block: what has arrived for that does not count.
+        let mut times = frontier.iter().chain(self.inbox.keys());
+        open.ended |= times.all(|&time| time_of(open.block + 1) <= time);
         if !open.ended || open.packing == block.tasks.end {
             return None;
         }
