@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::processes::Loss;
+
 /// A job's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -91,6 +93,33 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A line of a host file.
+    #[error("{file}:{line}: {what}", file = file.display())]
+    HostLine {
+        /// The host file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A key file.
+    #[error("{path}: {what}", path = path.display())]
+    Key {
+        /// The key file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The processes of a job did not come together.
+    #[error("{what}")]
+    Connect {
+        /// Who and why.
+        what: String,
+    },
+    /// Another process of the job was lost.
+    #[error("{0}")]
+    Process(Loss),
     /// What is asked for does not go together, or there is nothing to answer.
     #[error("{what}")]
     Request {
