@@ -154,3 +154,18 @@ pub(crate) fn bytes(count: u64) -> String {
     }
     format!("{count} bytes")
 }
+
+/// An error with its causes, in one line.
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
+    let (mut line, mut last) = (error.to_string(), error.to_string());
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // A transparent error repeats its cause.
+        if text != last {
+            line = format!("{line}: {text}");
+        }
+        (last, cause) = (text, error.source());
+    }
+    line
+}

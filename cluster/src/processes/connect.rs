@@ -174,6 +174,7 @@ pub(super) fn terms(hosts: &Hosts, workers: usize) -> Agreement {
     let mut terms = vec![
         ("version of walkprint".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("protocol".to_owned(), PROTOCOL.to_owned()),
+        ("byte order".to_owned(), if cfg!(target_endian = "little") { "little" } else { "big" }.to_owned()),
         ("number of processes".to_owned(), hosts.len().to_string()),
     ];
     terms.extend((0..hosts.len()).map(|process| (format!("address of process {process}"), hosts.address(process))));

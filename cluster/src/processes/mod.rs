@@ -51,7 +51,7 @@ pub use liveness::OnLoss;
 pub use loss::{Loss, LossKind};
 pub use stream::Traffic;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_full};
 use crate::workers::{panicked, watch};
 use liveness::{Watch, lock};
 use panics::Hook;
@@ -125,6 +125,11 @@ impl Processes {
     #[must_use]
     pub fn name(&self, process: usize) -> String {
         self.hosts.as_ref().map_or_else(|| format!("process {process}"), |hosts| hosts.name(process))
+    }
+
+    /// Where a process listens.
+    pub(crate) fn address(&self, process: usize) -> String {
+        self.hosts.as_ref().map_or_else(String::new, |hosts| hosts.address(process))
     }
 
     /// What goes between the processes, counted while it goes.
@@ -219,21 +224,6 @@ impl Drop for Processes {
 fn join<T: Send + 'static>(guards: WorkerGuards<T>, tick: &mut dyn FnMut()) -> Result<Vec<T>> {
     let results = watch(|| guards.join().into_iter().collect::<Vec<_>>(), tick)?;
     results.into_iter().map(|result| result.map_err(|_| panicked())).collect()
-}
-
-/// An error with its causes, in one line.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let (mut line, mut last) = (error.to_string(), error.to_string());
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        // A transparent error repeats its cause.
-        if text != last {
-            line = format!("{line}: {text}");
-        }
-        (last, cause) = (text, error.source());
-    }
-    line
 }
 
 #[cfg(test)]
