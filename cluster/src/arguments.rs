@@ -10,6 +10,7 @@ use walkprint_engine::graph::NodeOrder;
 use walkprint_engine::plan::Plan;
 use walkprint_engine::query::{Dangling, Method};
 
+use crate::joining::ProcessArguments;
 use crate::shaping::ShapeArguments;
 
 const STYLES: Styles = Styles::styled()
@@ -201,6 +202,8 @@ pub(crate) struct IndexArguments {
     /// Build an index anew that exists
     #[arg(long)]
     pub(crate) replace: bool,
+    #[command(flatten)]
+    pub(crate) together: ProcessArguments,
     /// Print what was built as JSON
     #[arg(long)]
     pub(crate) json: bool,

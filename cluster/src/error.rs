@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::processes::Loss;
+
 /// A job's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -91,6 +93,33 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A line of a host file.
+    #[error("{file}:{line}: {what}", file = file.display())]
+    HostLine {
+        /// The host file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A key file.
+    #[error("{path}: {what}", path = path.display())]
+    Key {
+        /// The key file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The processes of a job did not come together.
+    #[error("{what}")]
+    Connect {
+        /// Who and why.
+        what: String,
+    },
+    /// Another process of the job was lost.
+    #[error("{0}")]
+    Process(Loss),
     /// What is asked for does not go together, or there is nothing to answer.
     #[error("{what}")]
     Request {
@@ -124,4 +153,19 @@ pub(crate) fn bytes(count: u64) -> String {
         }
     }
     format!("{count} bytes")
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
+    let (mut line, mut last) = (error.to_string(), error.to_string());
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // A transparent error repeats its cause.
+        if text != last {
+            line = format!("{line}: {text}");
+        }
+        (last, cause) = (text, error.source());
+    }
+    line
 }

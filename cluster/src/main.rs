@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod joining;
 mod shaping;
 mod terminal;
 

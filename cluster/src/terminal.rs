@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use walkprint_cluster::processes::LossKind;
 
 /// How a command ended that could do its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +48,12 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     let _ = writeln!(io::stderr(), "{line}"); // nothing can be done when stderr is closed
     let interrupted = error.chain().any(|cause| {
-        matches!(
-            cause.downcast_ref::<walkprint_cluster::error::Error>(),
-            Some(walkprint_cluster::error::Error::Interrupted)
-        )
+        use walkprint_cluster::error::Error;
+        match cause.downcast_ref() {
+            Some(Error::Interrupted) => true,
+            Some(Error::Process(loss)) => loss.kind == LossKind::Interrupted,
+            _ => false,
+        }
     });
     ExitCode::from(if interrupted { 130 } else { 2 })
 }

@@ -2,8 +2,8 @@
 //!
 //! The tests are in `tests/tests/`, one subject a file. This library is what they share, in reading order: fixed
 //! [`draws`] to make cases from, small [`graphs`], a [`dense`] solver that shares no code with the engine, the
-//! estimates of [`fingerprints`], [`stores`] in temporary directories, the [`golden`] stores that are checked in, and
-//! the [`program`] as a user runs it.
+//! estimates of [`fingerprints`], [`stores`] in temporary directories, the [`golden`] stores that are checked in, the
+//! [`program`] as a user runs it, and a [`team`] of its processes.
 
 pub mod draws;
 
@@ -18,3 +18,5 @@ pub mod stores;
 pub mod golden;
 
 pub mod program;
+
+pub mod team;

@@ -12,29 +12,30 @@ mod estimate;
 mod replicated;
 mod seal;
 mod sharded;
+mod together;
 mod walk;
 mod writer;
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
 
-use timely::dataflow::ProbeHandle;
 use timely::worker::Worker;
+use walkprint_engine::error::Error as EngineError;
 use walkprint_engine::graph::Graph;
-use walkprint_engine::index::{IndexEntry, Segment, SegmentEntry, SegmentId, SegmentWriter, fingerprint_digest};
+use walkprint_engine::index::{IndexEntry, Segment, SegmentEntry, SegmentId, fingerprint_digest};
 use walkprint_engine::plan::{Pipeline, Plan};
-use walkprint_engine::store::{BuildEntry, Manifest, Store, StoreLock, index_directory};
+use walkprint_engine::store::{BuildEntry, Manifest, Store, StoreLock};
 use walkprint_walkers::shard::ShardRows;
 
 pub use estimate::{Estimate, estimate};
+pub use together::build_index_together;
 
-use crate::assembly::Queue;
 use crate::error::{Error, Result};
 use crate::processes::Processes;
-use crate::workers::finish;
 use budget::Budget;
-use deal::Task;
+use sharded::ShardedJob;
+use together::{Ended, Team};
 
 /// What to build and with what.
 #[derive(Debug, Clone)]
@@ -133,118 +134,51 @@ pub fn build_index(
     progress: &Arc<BuildProgress>,
     tick: &mut dyn FnMut(&BuildProgress),
 ) -> Result<BuildOutcome> {
-    options.plan.check()?;
-    let lock = StoreLock::existing(store)?;
-    let store = Store::open(store)?;
-    let manifest = store.manifest();
-    let published = manifest.indexes.iter().find(|entry| entry.name == options.name);
-    let generation = published.map_or(0, |entry| entry.generation) + 1;
-    let directory = index_directory(&options.name, generation)?;
-    let graph = store.graph()?;
-    // What can be refused is refused before anything is made.
-    graph.verify_walk_rows()?;
-    let budget = Budget::new(&graph, &options.plan, options.workers, options.memory_bytes)?;
-    prepare_directory(&lock, manifest, options, &directory)?;
-    let directory_path = store.path().join(&directory);
-
-    let pipelines = options.plan.pipelines(&graph);
-    let sealed: Vec<bool> = pipelines.iter().map(|&pipeline| is_sealed(&directory_path, pipeline)).collect();
-    let resumed_pipelines = sealed.iter().filter(|&&sealed| sealed).count();
-    for (pipeline, _) in pipelines.iter().zip(&sealed).filter(|(_, sealed)| **sealed) {
-        progress.sources.fetch_add(u64::from(pipeline.end - pipeline.first), Ordering::Relaxed);
-    }
-    progress.sealed.store(resumed_pipelines as u64, Ordering::Relaxed);
-
-    let planned_bytes = budget.bytes;
-    if resumed_pipelines < pipelines.len() {
-        let open: Vec<Pipeline> =
-            pipelines.iter().zip(&sealed).filter(|(_, sealed)| !**sealed).map(|(&pipeline, _)| pipeline).collect();
-        let tasks = deal::tasks(&graph, &options.plan, &open);
-        let sealing =
-            Sealing { pipelines: pipelines.clone(), graph_digest: graph.digest(), plan_digest: options.plan.digest() };
-        let walking = Walking { options, budget: &budget, tasks, sealing, progress, directory: &directory_path };
-        match options.graph {
-            GraphMode::Replicated => walking.replicated(graph, tick)?,
-            GraphMode::Sharded => walking.sharded(graph, tick)?,
-        }
-    }
-    if progress.stop.load(Ordering::Relaxed) {
-        return Err(Error::Interrupted);
-    }
-    let entry = describe(&store, options, generation, directory, &pipelines)?;
-    publish(&lock, manifest, entry.clone())?;
-    let steps = progress.steps.load(Ordering::Relaxed);
-    Ok(BuildOutcome { entry, resumed_pipelines, steps, planned_bytes })
+    let built = build_index_together(Processes::alone(options.workers), store, options, progress, tick)?;
+    Ok(built.expect("the first process publishes the index"))
 }
 
 /// All that is known before the workers start.
 struct Walking<'a> {
     options: &'a BuildOptions,
     budget: &'a Budget,
-    tasks: Vec<Task>,
     sealing: Sealing,
     progress: &'a Arc<BuildProgress>,
-    directory: &'a Path,
+    team: Team<'a>,
 }
 
 impl Walking<'_> {
-    fn replicated(self, graph: Graph, tick: &mut dyn FnMut(&BuildProgress)) -> Result<()> {
+    fn replicated(self, graph: Graph, tick: &mut dyn FnMut(&BuildProgress)) -> Result<Ended> {
         let rows = graph.walk_rows();
         let rows = if self.budget.copy_graph { rows.in_huge_pages()? } else { rows };
         drop(graph);
         let job = Arc::new(replicated::Job {
             rows: rows.checked()?,
             plan: self.options.plan.clone(),
-            tasks: self.tasks,
             credits: self.budget.credits,
             sealing: self.sealing,
             progress: Arc::clone(self.progress),
         });
-        let dataflow = move |worker: &mut Worker, queue| Ok(replicated::dataflow(worker, &job, queue));
-        run(self.options.workers, self.directory, self.progress, dataflow, tick)
+        let prepare = |_: &mut Worker, tasks| Ok(tasks);
+        let dataflow = move |worker: &mut Worker, tasks, sinks| replicated::dataflow(worker, &job, tasks, sinks);
+        self.team.run(prepare, dataflow, tick)
     }
 
-    fn sharded(self, graph: Graph, tick: &mut dyn FnMut(&BuildProgress)) -> Result<()> {
-        let cut = &self.options.cut;
-        let (owners, long) = sharded::spread(&graph, self.options.workers, cut.longest_row);
-        let job = sharded::ShardedJob::new(
-            &graph,
-            &self.options.plan,
-            self.tasks,
-            cut.block_visits.unwrap_or(4e6),
-            cut.blocks.unwrap_or(3),
-            self.sealing,
-            self.progress,
-        );
-        let job = Arc::new(job);
-        let dataflow = move |worker: &mut Worker, queue| {
-            let rows = ShardRows::of(&graph, &owners, worker.index(), &long).ok_or_else(|| {
-                walkprint_engine::error::Error::damaged(graph.path(), "a row does not lie inside the graph")
-            })?;
-            Ok(sharded::dataflow(worker, &job, rows, queue))
+    fn sharded(self, graph: Graph, tick: &mut dyn FnMut(&BuildProgress)) -> Result<Ended> {
+        let Walking { options, sealing, progress, team, .. } = self;
+        let (owners, long) = sharded::spread(&graph, team.all_workers(), options.cut.longest_row);
+        let (options, progress) = (options.clone(), Arc::clone(progress));
+        let job: OnceLock<Arc<ShardedJob>> = OnceLock::new();
+        let prepare = move |worker: &mut Worker, tasks| {
+            let (visits, blocks) = (options.cut.block_visits.unwrap_or(4e6), options.cut.blocks.unwrap_or(3));
+            let new = || ShardedJob::new(&graph, &options.plan, tasks, visits, blocks, sealing.clone(), &progress);
+            let job = Arc::clone(job.get_or_init(|| Arc::new(new())));
+            let rows = ShardRows::of(&graph, &owners, worker.index(), &long);
+            let damaged = || EngineError::damaged(graph.path(), "a row does not lie inside the graph");
+            Ok((job, rows.ok_or_else(damaged)?))
         };
-        run(self.options.workers, self.directory, self.progress, dataflow, tick)
+        team.run(prepare, |worker, (job, rows), sinks| sharded::dataflow(worker, &job, rows, sinks), tick)
     }
-}
-
-/// Runs a dataflow to its end.
-fn run(
-    workers: usize,
-    directory: &Path,
-    progress: &Arc<BuildProgress>,
-    dataflow: impl Fn(&mut Worker, Queue<Result<SegmentWriter>>) -> Result<ProbeHandle<u64>> + Send + Sync + 'static,
-    tick: &mut dyn FnMut(&BuildProgress),
-) -> Result<()> {
-    let writer = writer::start(directory.to_owned(), progress)?;
-    let queue = writer.queue();
-    let work = move |worker: &mut Worker| {
-        let probe = dataflow(worker, queue.clone())?;
-        finish(worker, &probe);
-        Ok(())
-    };
-    let ended = Processes::alone(workers).run(work, &mut || tick(progress))?;
-    ended.into_iter().collect::<Result<()>>()?;
-    writer.finish()
 }
 
 /// What segments belong to.
@@ -296,16 +230,16 @@ fn prepare_directory(lock: &StoreLock, manifest: &Manifest, options: &BuildOptio
             if !options.replace {
                 return Err(Error::Unfinished { store, name });
             }
-            std::fs::remove_dir_all(&found).map_err(walkprint_engine::error::Error::io(&found, "remove"))?;
+            std::fs::remove_dir_all(&found).map_err(EngineError::io(&found, "remove"))?;
         }
-        std::fs::create_dir(&wanted).map_err(walkprint_engine::error::Error::io(&wanted, "make the directory"))?;
+        std::fs::create_dir(&wanted).map_err(EngineError::io(&wanted, "make the directory"))?;
     }
     lock.write_plan(&wanted, &build)?;
     Ok(())
 }
 
 fn rename(from: &Path, to: &Path) -> Result<()> {
-    std::fs::rename(from, to).map_err(walkprint_engine::error::Error::io(to, "rename into place"))?;
+    std::fs::rename(from, to).map_err(EngineError::io(to, "rename into place"))?;
     Ok(())
 }
 

@@ -20,19 +20,16 @@ use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::{ConnectLoop, Feedback, Probe};
 use timely::worker::Worker;
 use walkprint_engine::graph::CheckedRows;
-use walkprint_engine::index::SegmentWriter;
 use walkprint_engine::plan::Plan;
 
 use super::deal::{self, Task};
+use super::together::Sinks;
 use super::{BuildProgress, Sealing, seal, walk};
-use crate::assembly::Queue;
-use crate::error::Result;
 
 /// Everything the workers share.
 pub(super) struct Job {
     pub(super) rows: CheckedRows,
     pub(super) plan: Plan,
-    pub(super) tasks: Vec<Task>,
     pub(super) credits: usize,
     pub(super) sealing: Sealing,
     pub(super) progress: Arc<BuildProgress>,
@@ -49,15 +46,15 @@ pub(super) fn time_of(pipeline: u32) -> u64 {
     u64::from(pipeline) << 16
 }
 
-/// The dataflow on one worker.
-pub(super) fn dataflow(worker: &mut Worker, job: &Arc<Job>, queue: Queue<Result<SegmentWriter>>) -> ProbeHandle<u64> {
+/// The dataflow on one worker; the first worker deals the tasks.
+pub(super) fn dataflow(worker: &mut Worker, job: &Arc<Job>, tasks: Vec<Task>, sinks: Sinks) -> ProbeHandle<u64> {
     worker.dataflow::<u64, _, _>(|scope| {
         let (returned, credits) = scope.feedback(1);
-        let tasks = deal::deal(credits, Arc::clone(job));
+        let tasks = deal::deal(credits, tasks, Arc::clone(job));
         let (pieces, spent) = walk::walk(tasks, Arc::clone(job));
         spent.connect_loop(returned);
         let sealing = job.sealing.clone();
-        let sealed = seal::seal(pieces, move |pipeline| sealing.segment_id(pipeline), time_of, queue);
+        let sealed = seal::seal(pieces, move |pipeline| sealing.segment_id(pipeline), time_of, sinks);
         let (probe, sealed) = sealed.probe();
         drop(sealed);
         probe

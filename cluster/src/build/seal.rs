@@ -6,10 +6,11 @@ use timely::dataflow::Stream;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::index::{SegmentId, SegmentWriter};
 
+use super::together::Sinks;
 use super::walk::Piece;
-use crate::assembly::{Queue, collect};
+use crate::assembly::collect;
 
-/// Collects pieces by pipeline (each pipeline on one worker) and hands complete pipelines to the writer. A pipeline
+/// Collects pieces by pipeline (each pipeline on one of those who seal) and hands complete pipelines to the writer. A pipeline
 /// whose tasks were not all dealt, because the job was stopped, is dropped. The output carries nothing but progress.
 ///
 /// `time_of` says up to which time something of a pipeline may come.
@@ -17,9 +18,10 @@ pub(super) fn seal<'scope>(
     pieces: Stream<'scope, u64, Vec<Piece>>,
     id_of: impl Fn(u32) -> SegmentId + 'static,
     time_of: impl Fn(u32) -> u64 + 'static,
-    queue: Queue<Result<SegmentWriter, super::Error>>,
+    sinks: Sinks,
 ) -> Stream<'scope, u64, Vec<()>> {
-    let worker_of = |piece: &Piece| piece.pipeline.into();
+    let Sinks { queue, sealers } = sinks;
+    let worker_of = move |piece: &Piece| sealers[piece.pipeline as usize % sealers.len()] as u64;
     let place_of = |piece: &Piece| (piece.pipeline, piece.first);
     collect(pieces, worker_of, place_of, time_of, move |pipeline, pieces| {
         if let Some(segment) = assemble(id_of(pipeline), pieces) {

@@ -40,6 +40,6 @@ pub(super) fn walk<'scope>(
         job.progress.steps.fetch_add(packed.steps, Ordering::Relaxed);
         let (bytes, ends) = (Numbers(packed.bytes), Numbers(packed.ends));
         let piece = Piece { pipeline: task.pipeline, first: task.first, bytes, ends };
-        Some((Some(piece), task.worker))
+        Some((Some(piece), Credit { worker: task.worker, stopped: job.stopped() }))
     })
 }

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use walkprint_cluster::build::{BuildOptions, BuildOutcome, BuildProgress, ShardedCut, build_index};
+use walkprint_cluster::build::{BuildOptions, BuildOutcome, BuildProgress, ShardedCut, build_index_together};
 use walkprint_cluster::error::Error;
+use walkprint_cluster::processes::Processes;
 use walkprint_engine::plan::Plan;
 use walkprint_engine::store::Store;
 
@@ -16,6 +17,7 @@ use crate::terminal::{
     Outcome, count, duration, half_of_memory, note, print, print_json, processors, progress_bar, size, stop_flag,
 };
 
+const ADVICE: &str = "what is sealed stays: run the same command with --resume";
 const BAR: &str = "{spinner} walking {bar:32} {percent:>3} % of {len} nodes  {msg}  {eta:>4} left";
 
 pub(crate) fn run(arguments: IndexArguments) -> anyhow::Result<Outcome> {
@@ -34,7 +36,14 @@ pub(crate) fn run(arguments: IndexArguments) -> anyhow::Result<Outcome> {
         replace: arguments.replace,
     };
     let stop = stop_flag()?;
-    let (outcome, took) = index(&arguments.store, &options, &stop)?;
+    let agreement = agreement(&Store::open(&arguments.store)?, &options);
+    let processes = arguments.together.join(options.workers, &agreement, ADVICE, &stop)?;
+    let (me, traffic) = (processes.process(), processes.traffic());
+    let (outcome, took) = index(processes, &arguments.store, &options, &stop)?;
+    let Some(outcome) = outcome else {
+        note(&format!("walkprint: process {me} is done; the index is in the store of process 0"));
+        return Ok(Outcome::Done);
+    };
     if arguments.json {
         print_json(&json!({
             "name": outcome.entry.name,
@@ -47,6 +56,8 @@ pub(crate) fn run(arguments: IndexArguments) -> anyhow::Result<Outcome> {
             "resumed_pipelines": outcome.resumed_pipelines,
             "steps": outcome.steps,
             "planned_bytes": outcome.planned_bytes,
+            "sent_bytes": traffic.sent(),
+            "received_bytes": traffic.received(),
             "seconds": took.as_secs_f64(),
         }))?;
     } else {
@@ -55,12 +66,30 @@ pub(crate) fn run(arguments: IndexArguments) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// What all processes of a build must have in common.
+fn agreement(store: &Store, options: &BuildOptions) -> Vec<(&'static str, String)> {
+    let how = match (options.resume, options.replace) {
+        (false, false) => "index",
+        (true, false) => "index --resume",
+        (false, true) => "index --replace",
+        (true, true) => "index --resume --replace",
+    };
+    vec![
+        ("command", how.to_owned()),
+        ("index (--name)", options.name.clone()),
+        ("plan", describe_plan(&options.plan)),
+        ("graph", store.manifest().graph.digest.clone()),
+        ("way of building", format!("{:?}, {:?}", options.graph, options.cut)),
+    ]
+}
+
 /// Builds with a progress bar.
 pub(crate) fn index(
+    processes: Processes,
     store: &Path,
     options: &BuildOptions,
     stop: &Arc<AtomicBool>,
-) -> anyhow::Result<(BuildOutcome, Duration)> {
+) -> anyhow::Result<(Option<BuildOutcome>, Duration)> {
     let nodes = Store::open(store)?.manifest().graph.report.nodes;
     let progress = Arc::new(BuildProgress::default());
     let bar = progress_bar(nodes, BAR);
@@ -75,13 +104,15 @@ pub(crate) fn index(
         bar.set_position(progress.sources.load(Ordering::Relaxed));
         bar.set_message(format!("{:.1} M steps/s", steps / 1e6));
     };
-    let outcome = build_index(store, options, &progress, &mut tick);
+    let alone = processes.processes() == 1;
+    let outcome = build_index_together(processes, store, options, &progress, &mut tick);
     bar.finish_and_clear();
     if matches!(outcome, Err(Error::Interrupted)) {
-        note(&format!(
-            "walkprint: stopped; {} pipelines are on the disk. Go on with the same command and --resume",
-            progress.sealed.load(Ordering::Relaxed)
-        ));
+        let sealed = match progress.sealed.load(Ordering::Relaxed) {
+            sealed if alone => format!("{sealed} pipelines are on the disk"),
+            _ => "what is sealed stays".to_owned(),
+        };
+        note(&format!("walkprint: stopped; {sealed}. Go on with the same command and --resume"));
     }
     Ok((outcome?, began.elapsed()))
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::Context;
 use walkprint_cluster::build::{BuildOptions, GraphMode, ShardedCut};
 use walkprint_cluster::load::LoadJob;
+use walkprint_cluster::processes::Processes;
 use walkprint_engine::plan::Plan;
 use walkprint_engine::query::{Answerer, Method, Question, Seeds};
 use walkprint_engine::store::Store;
@@ -101,7 +102,8 @@ fn build(path: &Path, workers: usize) -> anyhow::Result<()> {
         resume: begun_before,
         replace: false,
     };
-    let (outcome, took) = index::index(path, &options, &stop_flag()?)?;
+    let (outcome, took) = index::index(Processes::alone(workers), path, &options, &stop_flag()?)?;
+    let outcome = outcome.expect("the only process publishes the index");
     print(&format!(
         "indexed   {} steps of at least {} walks from each sense in {} ({} workers): {} entries, {}\n",
         count(outcome.steps),

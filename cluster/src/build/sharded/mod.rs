@@ -28,16 +28,14 @@ use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback, Probe};
 use timely::worker::Worker;
 use walkprint_engine::graph::{CHUNK, Graph, Owners};
 use walkprint_engine::ids::NodeId;
-use walkprint_engine::index::SegmentWriter;
 use walkprint_engine::plan::Plan;
 use walkprint_walkers::shard::{LongRow, LongRows, ShardRows};
 
 pub(super) use blocks::Block;
 
 use super::deal::Task;
+use super::together::Sinks;
 use super::{BuildProgress, Sealing, seal};
-use crate::assembly::Queue;
-use crate::error::Result;
 
 /// What all workers of a sharded build share.
 pub(super) struct ShardedJob {
@@ -94,12 +92,7 @@ pub(super) fn spread(graph: &Graph, workers: usize, longest: u64) -> (Arc<Owners
 }
 
 /// The dataflow on one worker.
-pub(super) fn dataflow(
-    worker: &mut Worker,
-    job: &Arc<ShardedJob>,
-    rows: ShardRows,
-    queue: Queue<Result<SegmentWriter>>,
-) -> ProbeHandle<u64> {
+pub(super) fn dataflow(worker: &mut Worker, job: &Arc<ShardedJob>, rows: ShardRows, sinks: Sinks) -> ProbeHandle<u64> {
     worker.dataflow::<u64, _, _>(|scope| {
         let (rows, shared) = (Rc::new(rows), Rc::new(RefCell::new(step::Slots::default())));
         let pieces: Vec<_> = (0..job.slots)
@@ -116,7 +109,7 @@ pub(super) fn dataflow(
             pieces,
             move |pipeline| sealing.sealing.segment_id(pipeline),
             move |pipeline| timing.time_of(pipeline),
-            queue,
+            sinks,
         );
         let (probe, sealed) = sealed.probe();
         drop(sealed);
