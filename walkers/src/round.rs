@@ -4,10 +4,10 @@
 //! What stands on a node for a lane is one [`Arrival`], or several with the same node and lane, which count as one.
 //!
 //! ```text
-//! sort arrivals by (node, lane)                          a row is read once for all walks that stand on its node
-//! for each run of equal (node, lane), c units in all:
+//! sort arrivals by node                       a row is read once for all walks that stand on its node
+//! for each node, for each lane that stands on it, c units in all:
 //!   note the visit (lane, node, c)
-//!   its points in the row ─▶ landings                    ask for the slots' cache lines
+//!   its points in the row ─▶ landings         ask for the slots' cache lines
 //! for each landing made AHEAD landings ago:
 //!   put (node, lane, units) into the box of the node's owner, or add it to what was put there last
 //! ```
@@ -24,7 +24,7 @@ use walkprint_engine::plan::{UNITS_PER_PACKET, UNITS_PER_WALK};
 use crate::radix;
 use crate::random::{SourceStream, at_node, at_step};
 use crate::shard::ShardRows;
-use crate::spread::{Landing, Row, Survival, prefetch_slot, target};
+use crate::spread::{Landing, Survival, prefetch_slot, target};
 use crate::visits::VisitLog;
 
 /// The most sources whose walks are under way together.
@@ -187,51 +187,45 @@ impl Stepper {
         let worker = rows.worker();
         let own_places = rows.owners().locals(worker);
         let long = u32::try_from(rows.long().len()).expect("long rows are few");
-        self.sort(arrivals, lanes.len(), own_places + 2 * long);
+        self.sort(arrivals, own_places + 2 * long);
         self.landings.clear();
         let (slots, mut landed, mut since) = (rows.slots(), 0, 0);
-        let (mut place_before, mut node, mut row) = (u32::MAX, 0, Row::whole(0, 0));
-        let mut rest = &arrivals[..];
-        while let Some((&first, others)) = rest.split_first() {
-            let (place, lane, mut units) = take_apart(first);
-            rest = others;
-            while let Some((&same, others)) = rest.split_first()
-                && same ^ first <= u64::from(MOST_UNITS)
-            {
-                units = units.saturating_add(take_apart(same).2);
-                rest = others;
+        for standing in arrivals.chunk_by_mut(|one, other| one >> 32 == other >> 32) {
+            if 1 < standing.len() {
+                standing.sort_unstable();
             }
-            if place != place_before {
-                place_before = place;
-                if place < own_places {
-                    (node, row) = (rows.node(place), rows.row(place));
+            let place = take_apart(standing[0]).0;
+            let long_row = place.checked_sub(own_places).map(|at| (at % long.max(1)) as usize);
+            let (node, row) = match long_row {
+                None => (rows.node(place), rows.row(place)),
+                Some(number) => (rows.long().rows()[number].node, rows.part(number)),
+            };
+            for group in standing.chunk_by(|one, other| one >> UNIT_BITS == other >> UNIT_BITS) {
+                let lane = take_apart(group[0]).1;
+                let units = group.iter().fold(0u32, |sum, &arrival| sum.saturating_add(take_apart(arrival).2));
+                let point = at_node(at_step(lanes.states[lane as usize], step), node);
+                if place < own_places + long {
+                    log.push(lane, node, units);
+                    if long_row.is_some() {
+                        let group = Group { place: place - own_places, lane, units };
+                        forward(rows, lanes.survival, group, point, &mut out.forward);
+                        continue;
+                    }
+                }
+                if units == UNITS_PER_PACKET {
+                    let (landing, lands) = lanes.survival.packet(row, lane, point);
+                    if lands {
+                        prefetch_slot(slots, landing.slot);
+                        self.landings.push(landing);
+                    }
                 } else {
-                    let number = ((place - own_places) % long) as usize;
-                    (node, row) = (rows.long().rows()[number].node, rows.part(number));
+                    lanes.survival.spread(&mut self.landings, slots, row, lane, units, point);
                 }
-            }
-            let point = at_node(at_step(lanes.states[lane as usize], step), node);
-            if place < own_places + long {
-                log.push(lane, node, units);
-                if own_places <= place {
-                    let group = Group { place: place - own_places, lane, units };
-                    forward(rows, lanes.survival, group, point, &mut out.forward);
-                    continue;
+                since += 1;
+                if since == TOGETHER {
+                    since = 0;
+                    self.land(rows, &mut landed, AHEAD, &mut out.next);
                 }
-            }
-            if units == UNITS_PER_PACKET {
-                let (landing, lands) = lanes.survival.packet(row, lane, point);
-                if lands {
-                    prefetch_slot(slots, landing.slot);
-                    self.landings.push(landing);
-                }
-            } else {
-                lanes.survival.spread(&mut self.landings, slots, row, lane, units, point);
-            }
-            since += 1;
-            if since == TOGETHER {
-                since = 0;
-                self.land(rows, &mut landed, AHEAD, &mut out.next);
             }
         }
         self.land(rows, &mut landed, 0, &mut out.next);
@@ -239,15 +233,14 @@ impl Stepper {
         arrivals.clear();
     }
 
-    /// By place, then lane.
-    fn sort(&mut self, arrivals: &mut Vec<Arrival>, lanes: u32, places: u32) {
+    /// By place. What stands on one place is sorted by lane when its turn comes: mostly that is a handful.
+    fn sort(&mut self, arrivals: &mut Vec<Arrival>, places: u32) {
         if arrivals.len() < FEW {
             arrivals.sort_unstable();
-            return;
+        } else {
+            let bits = u32::BITS - places.saturating_sub(1).leading_zeros();
+            radix::sort(arrivals, &mut self.scratch, 32, 32 + bits, |&arrival| arrival);
         }
-        let bits = |bound: u32| u32::BITS - bound.saturating_sub(1).leading_zeros();
-        radix::sort(arrivals, &mut self.scratch, UNIT_BITS, UNIT_BITS + bits(lanes), |&arrival| arrival);
-        radix::sort(arrivals, &mut self.scratch, 32, 32 + bits(places), |&arrival| arrival);
     }
 
     /// Puts all landings but the last few, whose slots are still on their way, into the boxes.

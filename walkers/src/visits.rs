@@ -23,7 +23,6 @@ pub struct VisitLog {
     lists: Vec<Vec<u64>>,
     /// How many bits of a lane say its place in a list.
     shift: u32,
-    lanes: u32,
     scratch: Vec<u64>,
 }
 
@@ -33,7 +32,16 @@ impl VisitLog {
     pub fn new(lanes: u32) -> VisitLog {
         let shift = lanes.div_ceil(LISTS).next_power_of_two().trailing_zeros();
         let lists = lanes.div_ceil(1 << shift).max(1) as usize;
-        VisitLog { lists: vec![Vec::new(); lists], shift, lanes, scratch: Vec::new() }
+        VisitLog { lists: vec![Vec::new(); lists], shift, scratch: Vec::new() }
+    }
+
+    /// Empties the log, for so many lanes of another block. What it held room for it keeps.
+    pub fn clear(&mut self, lanes: u32) {
+        let mut lists = std::mem::take(&mut self.lists);
+        *self = VisitLog { scratch: std::mem::take(&mut self.scratch), ..VisitLog::new(lanes) };
+        lists.iter_mut().for_each(Vec::clear);
+        lists.resize(self.lists.len(), Vec::new());
+        self.lists = lists;
     }
 
     /// Notes a visit.
@@ -55,7 +63,7 @@ impl VisitLog {
     }
 
     /// Packs what was noted for the lanes `from..to`, lane by lane; `walks` gives a lane's number of walks where this
-    /// worker knows it. Lists that were packed to their end are emptied. Calls go through the lanes in order.
+    /// worker knows it.
     ///
     /// `node_bound`: all nodes are below it.
     #[expect(clippy::cast_possible_truncation, reason = "the parts of a number")]
@@ -92,9 +100,6 @@ impl VisitLog {
                     .push(u32::try_from(packed.bytes.len()).expect("callers pack a stretch of a pipeline at a time"));
                 packed.entries += row.len() as u64;
                 lane += 1;
-            }
-            if end == ((number + 1) << self.shift).min(self.lanes) {
-                *list = Vec::new();
             }
         }
         packed

@@ -94,7 +94,7 @@ pub(super) fn spread(graph: &Graph, workers: usize, longest: u64) -> (Arc<Owners
 /// The dataflow on one worker.
 pub(super) fn dataflow(worker: &mut Worker, job: &Arc<ShardedJob>, rows: ShardRows, sinks: Sinks) -> ProbeHandle<u64> {
     worker.dataflow::<u64, _, _>(|scope| {
-        let (rows, shared) = (Rc::new(rows), Rc::new(RefCell::new(step::Slots::default())));
+        let (rows, shared) = (Rc::new(rows), Rc::new(RefCell::new(step::Slots::new(scope.peers()))));
         let pieces: Vec<_> = (0..job.slots)
             .map(|slot| {
                 let (returned, arriving) = scope.feedback(1);

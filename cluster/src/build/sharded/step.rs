@@ -25,7 +25,7 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::frontier::AntichainRef;
 use timely::scheduling::Activator;
-use walkprint_walkers::round::{Arrival, Lanes, Outgoing, Stepper};
+use walkprint_walkers::round::{Arrival, Boxes, Lanes, Outgoing, Stepper};
 use walkprint_walkers::shard::ShardRows;
 use walkprint_walkers::visits::VisitLog;
 
@@ -41,12 +41,22 @@ pub(super) fn time_of(block: usize) -> u64 {
 }
 
 /// What the slots of one worker share.
-#[derive(Default)]
 pub(super) struct Slots {
     /// Blocks that have taken their first step here.
     stepped: usize,
     stepper: Stepper,
+    out: Outgoing,
     activators: Vec<Activator>,
+    /// Lists that have served, with their room: fresh memory would have to be cleared by the system each time.
+    spare: Vec<Vec<Arrival>>,
+}
+
+impl Slots {
+    /// Slots of a worker among so many.
+    pub(super) fn new(workers: usize) -> Slots {
+        let (stepper, out) = (Stepper::default(), Outgoing::new(workers));
+        Slots { stepped: 0, stepper, out, activators: Vec::new(), spare: Vec::new() }
+    }
 }
 
 /// One slot: takes the blocks `slot`, `slot + slots`, ... through all their rounds. Gives what moves on, for the loop, and the
@@ -74,7 +84,7 @@ pub(super) fn step<'scope>(
             held: Some(Held { next: Some(of_next), parts: of_parts }),
             inbox: BTreeMap::new(),
             open: None,
-            out: Outgoing::new(rows.owners().workers()),
+            log: None,
             job,
             rows,
             shared,
@@ -119,16 +129,19 @@ struct Open {
     ended: bool,
 }
 
+/// What has arrived, by the time of its round.
+type Inbox = BTreeMap<u64, (Vec<Arrival>, Capability<u64>)>;
+
 struct Slot {
     job: Arc<ShardedJob>,
     rows: Rc<ShardRows>,
     shared: Rc<RefCell<Slots>>,
     waiting: VecDeque<usize>,
     held: Option<Held>,
-    /// What has arrived, by the time of its round.
-    inbox: BTreeMap<u64, (Vec<Arrival>, Capability<u64>)>,
+    inbox: Inbox,
     open: Option<Open>,
-    out: Outgoing,
+    /// The log of the block before.
+    log: Option<VisitLog>,
 }
 
 impl Slot {
@@ -136,14 +149,8 @@ impl Slot {
         if batch.stop {
             self.job.progress.stop.store(true, Ordering::Relaxed);
         } else {
-            self.keep(capability.clone(), batch.arrivals.0);
-        }
-    }
-
-    fn keep(&mut self, capability: Capability<u64>, arrivals: Vec<Arrival>) {
-        match self.inbox.entry(*capability.time()) {
-            Entry::Vacant(entry) => drop(entry.insert((arrivals, capability))),
-            Entry::Occupied(mut entry) => entry.get_mut().0.extend(arrivals),
+            let spare = &mut self.shared.borrow_mut().spare;
+            keep(&mut self.inbox, spare, capability.clone(), batch.arrivals.0);
         }
     }
 
@@ -157,15 +164,16 @@ impl Slot {
             let Some(open) = &mut self.open else { continue };
             let tick = time & ((1 << TICK_BITS) - 1);
             {
-                let stepper = &mut self.shared.borrow_mut().stepper;
+                let Slots { stepper, out, spare, .. } = &mut *self.shared.borrow_mut();
                 let before = stepper.steps();
-                stepper.step(&self.rows, &open.lanes, tick / 2 - 1, &mut arrivals, &mut open.log, &mut self.out);
+                stepper.step(&self.rows, &open.lanes, tick / 2 - 1, &mut arrivals, &mut open.log, out);
                 self.job.progress.steps.fetch_add(stepper.steps() - before, Ordering::Relaxed);
+                put_by(spare, arrivals);
             }
             // What lands on nodes arrives for the next step, what is for parts of long rows before it. The loop adds one.
             let of_nodes = capability.delayed(&(time + 1 - tick % 2));
-            self.send(next, &of_nodes, |out| out.next.all());
-            self.send(next, &capability, |out| out.forward.all());
+            self.send(next, &of_nodes, |out| &mut out.next);
+            self.send(next, &capability, |out| &mut out.forward);
         }
         if let Some(open) = &self.open
             && !frontier.less_equal(&(time_of(open.block) + 2))
@@ -179,20 +187,21 @@ impl Slot {
     }
 
     /// Keeps what is for this worker and sends the rest.
-    fn send(
-        &mut self,
-        next: &mut Next,
-        capability: &Capability<u64>,
-        boxes: impl Fn(&mut Outgoing) -> &mut [Vec<Arrival>],
-    ) {
-        let own = std::mem::take(&mut boxes(&mut self.out)[self.rows.worker()]);
-        if !own.is_empty() {
-            self.keep(capability.delayed(&(capability.time() + 1)), own);
-        }
+    fn send(&mut self, next: &mut Next, capability: &Capability<u64>, boxes: fn(&mut Outgoing) -> &mut Boxes) {
         let mut output = next.activate();
         let mut session = output.session(capability);
-        for (worker, arrivals) in (0..).zip(boxes(&mut self.out)).filter(|(_, arrivals)| !arrivals.is_empty()) {
-            session.give(Batch { worker, stop: false, arrivals: Numbers(std::mem::take(arrivals)) });
+        for (number, worker) in (0u32..).zip(0..self.rows.owners().workers()) {
+            let shared = &mut *self.shared.borrow_mut();
+            let full = &mut boxes(&mut shared.out).all()[worker];
+            if full.is_empty() {
+                continue;
+            }
+            let arrivals = std::mem::replace(full, shared.spare.pop().unwrap_or_default());
+            if worker == self.rows.worker() {
+                keep(&mut self.inbox, &mut shared.spare, capability.delayed(&(capability.time() + 1)), arrivals);
+            } else {
+                session.give(Batch { worker: number, stop: false, arrivals: Numbers(arrivals) });
+            }
         }
     }
 
@@ -221,7 +230,7 @@ impl Slot {
     /// Lets go of a block that is packed, and of all time when none is to come.
     fn close(&mut self) {
         if self.open.as_ref().is_some_and(|open| open.packing == self.job.blocks[open.block].tasks.end) {
-            self.open = None;
+            self.log = self.open.take().map(|open| open.log);
         }
         if self.open.is_none() && self.waiting.is_empty() {
             self.held = None;
@@ -250,9 +259,11 @@ impl Slot {
         let job = Arc::clone(&self.job);
         let (begun, plan) = (&job.blocks[block], &job.plan);
         let lanes = Lanes::new(plan.restart_prob, plan.rng_key, begun.first, begun.end);
-        let log = VisitLog::new(lanes.len());
-        Stepper::begin(&self.rows, begun.first, begun.end, |degree| plan.walks_of(degree), &mut self.out.next);
-        self.send(next, &capability.delayed(&(time_of(block) + 1)), |out| out.next.all());
+        let mut log = self.log.take().unwrap_or_else(|| VisitLog::new(lanes.len()));
+        log.clear(lanes.len());
+        let walks = |degree| plan.walks_of(degree);
+        Stepper::begin(&self.rows, begun.first, begun.end, walks, &mut self.shared.borrow_mut().out.next);
+        self.send(next, &capability.delayed(&(time_of(block) + 1)), |out| &mut out.next);
         parts.downgrade(&time_of(block));
         // What moves from here on goes by the time of what has arrived.
         let next = self.waiting.front().map(|&after| {
@@ -261,5 +272,25 @@ impl Slot {
         });
         self.held = Some(Held { next, parts });
         self.open = Some(Open { block, lanes, log, packing: begun.tasks.start, ended: false });
+    }
+}
+
+/// Adds what has arrived to what is there for its round.
+fn keep(inbox: &mut Inbox, spare: &mut Vec<Vec<Arrival>>, capability: Capability<u64>, arrivals: Vec<Arrival>) {
+    match inbox.entry(*capability.time()) {
+        Entry::Vacant(entry) => drop(entry.insert((arrivals, capability))),
+        Entry::Occupied(mut entry) => {
+            entry.get_mut().0.extend_from_slice(&arrivals);
+            put_by(spare, arrivals);
+        }
+    }
+}
+
+/// Keeps a list that has served.
+fn put_by(spare: &mut Vec<Vec<Arrival>>, mut list: Vec<Arrival>) {
+    const MOST: usize = 16;
+    if spare.len() < MOST {
+        list.clear();
+        spare.push(list);
     }
 }
