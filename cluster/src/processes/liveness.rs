@@ -181,8 +181,9 @@ impl Watch {
         }
     }
 
-    /// Tells the others how this process ends, and nobody here.
+    /// Tells the others how this process ends. Nothing that they say counts any more: it would be the echo.
     pub(super) fn confess(&self, kind: LossKind, reason: String) {
+        self.state().phase = Phase::Ended;
         self.tell(&Word::Lost(self.loss_of(self.process, kind, reason)));
     }
 
