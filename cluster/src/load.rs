@@ -158,6 +158,7 @@ fn publish_graph(lock: &StoreLock, built: &BuiltGraph, loaded: serde_json::Value
         labels_file,
         labels_bytes: length(&labels_path),
         labels_digest: format!("{labels_digest:032x}"),
+        shards: Vec::new(),
         types,
         report: built.report.clone(),
         loaded,
