@@ -125,7 +125,7 @@ impl RowParts {
                 continue;
             }
             let shard = ShardFile::open(&path)?;
-            expect_shard(&path, graph, entry, digest, &shard)?;
+            expect_shard(&path, graph, entry, &shard)?;
             let nodes = entry.first..entry.end;
             parts.push(RowPart { number: entry.number, nodes, rows: PartFile::Shard(shard) });
         }
@@ -291,8 +291,11 @@ impl LabelParts {
     }
 }
 
-/// Opens the labels of a shard, and checks that they are what the manifest says.
-pub(crate) fn open_labels(path: &Path, entry: &ShardEntry) -> Result<Labels> {
+/// Opens the labels of a shard, wherever they lie, and makes sure that they are what the manifest lists.
+///
+/// # Errors
+/// When they are not, or are damaged.
+pub fn open_labels(path: &Path, entry: &ShardEntry) -> Result<Labels> {
     let labels = Labels::open(path)?;
     expect_digest(path.to_owned(), &entry.labels_digest, labels.digest())?;
     if labels.len() as u64 != u64::from(entry.end - entry.first) {
@@ -301,14 +304,11 @@ pub(crate) fn open_labels(path: &Path, entry: &ShardEntry) -> Result<Labels> {
     Ok(labels)
 }
 
-/// A shard must be the one that the manifest lists.
-pub(crate) fn expect_shard(
-    path: &Path,
-    graph: &GraphEntry,
-    entry: &ShardEntry,
-    graph_digest: u128,
-    shard: &ShardFile,
-) -> Result<()> {
+/// Makes sure that a shard is the one that the manifest lists.
+///
+/// # Errors
+/// When it is not.
+pub fn expect_shard(path: &Path, graph: &GraphEntry, entry: &ShardEntry, shard: &ShardFile) -> Result<()> {
     expect_digest(path.to_owned(), &entry.digest, shard.digest())?;
     let expected = ShardId {
         number: entry.number,
@@ -316,7 +316,7 @@ pub(crate) fn expect_shard(
         nodes: entry.first..entry.end,
         graph_nodes: graph.report.nodes,
         graph_edges: graph.report.edges,
-        graph_digest,
+        graph_digest: graph_digest(path, graph)?,
     };
     if *shard.id() != expected || shard.rows().is_weighted() != graph.report.weighted {
         return Err(Error::damaged(path, "its head is not what the manifest says of it"));
@@ -324,8 +324,11 @@ pub(crate) fn expect_shard(
     Ok(())
 }
 
-/// The digest that a manifest gives.
-pub(crate) fn graph_digest(store: &Path, graph: &GraphEntry) -> Result<u128> {
+/// The digest of a graph as a manifest gives it.
+///
+/// # Errors
+/// When the manifest gives none.
+pub fn graph_digest(store: &Path, graph: &GraphEntry) -> Result<u128> {
     u128::from_str_radix(&graph.digest, 16)
         .map_err(|_| Error::damaged(store, "the manifest's digest of the graph is no number"))
 }

@@ -38,6 +38,9 @@ const MANIFEST: &str = "manifest.wpm";
 const LOCK: &str = "lock";
 const PLAN: &str = "plan.wpm";
 
+/// What the names of files begin with that processes put into a store's directory to find out who shares it.
+pub const TOKEN_PREFIX: &str = "token-";
+
 /// What the manifest says of the graph and its labels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GraphEntry {
@@ -356,6 +359,12 @@ impl StoreLock {
         }
     }
 
+    /// The same right, to a directory that was (or was not) made for the store, by whomever.
+    #[must_use]
+    pub fn of_new_directory(self, made_directory: bool) -> StoreLock {
+        StoreLock { made_directory, ..self }
+    }
+
     /// The store's directory.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -481,6 +490,7 @@ fn is_own_file(name: &str) -> bool {
         || name.starts_with("graph-") && name.ends_with(".wpg")
         || name.starts_with("labels-") && name.ends_with(".wpl")
         || name.starts_with("types-") && name.ends_with(".wpt")
+        || name.starts_with(TOKEN_PREFIX)
         || index_name(name).is_some()
 }
 

@@ -23,6 +23,7 @@
 
 mod builder;
 mod digest;
+mod gather;
 mod inflow;
 mod order;
 mod owners;

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use zerocopy::IntoBytes;
+
 use crate::error::{Error, Result};
 use crate::file::{FileKind, Section, SectionWriter, SectionedFile};
 use crate::ids::NodeId;
@@ -9,12 +11,12 @@ use crate::ids::NodeId;
 use super::digest::{RowsDigest, halves, join};
 use super::walk_rows::{AliasSlot, Steps, WalkRows};
 
-const OFFSETS: u32 = 1;
+pub(super) const OFFSETS: u32 = 1;
 const TARGETS: u32 = 2;
 const WEIGHTS: u32 = 3;
 const TOTALS: u32 = 4;
 const ALIASES: u32 = 5;
-const DIGEST: u32 = 6;
+pub(super) const DIGEST: u32 = 6;
 
 /// A graph whose rows can be read.
 #[derive(Debug, Clone)]
@@ -149,34 +151,28 @@ impl Graph {
     /// When the graph is weighted and has no sampling table yet.
     pub fn write(&self, path: &Path) -> Result<u128> {
         let digest = self.digest_of_rows(0)?.finish();
-        let mut writer = SectionWriter::create(path, FileKind::Graph, self.sections() + 1)?;
-        self.write_sections(&mut writer)?;
+        let sections = self.stored_sections();
+        let mut writer = SectionWriter::create(path, FileKind::Graph, sections.len() + 1)?;
+        for (id, width, bytes) in sections {
+            writer.begin(id, width)?;
+            writer.append(bytes)?;
+        }
         writer.section(DIGEST, &halves(digest))?;
         writer.finish()?;
         Ok(digest)
     }
 
-    /// How many sections [`Graph::write_sections`] writes.
-    pub(super) fn sections(&self) -> usize {
-        if self.is_weighted() { 5 } else { 2 }
-    }
-
-    /// Writes the rows as sections of a file.
-    pub(super) fn write_sections(&self, writer: &mut SectionWriter) -> Result<()> {
-        writer.section(OFFSETS, &self.offsets)?;
-        writer.section(TARGETS, &self.targets)?;
-        match &self.weights {
-            Weights::Equal => return Ok(()),
-            Weights::Single(weights, totals) => {
-                writer.section(WEIGHTS, weights)?;
-                writer.section(TOTALS, totals)?;
-            }
-            Weights::Double(weights, totals) => {
-                writer.section(WEIGHTS, weights)?;
-                writer.section(TOTALS, totals)?;
-            }
-        }
-        writer.section(ALIASES, self.aliases.as_ref().expect("a weighted graph is written with its sampling table"))
+    /// The sections of the rows in a file: each one's id, the bytes of an element, and all its bytes.
+    pub(super) fn stored_sections(&self) -> Vec<(u32, u32, &[u8])> {
+        let mut sections = vec![(OFFSETS, 8, self.offsets.as_bytes()), (TARGETS, 4, self.targets.as_bytes())];
+        let (weights, width, totals) = match &self.weights {
+            Weights::Equal => return sections,
+            Weights::Single(weights, totals) => (weights.as_bytes(), 4, totals),
+            Weights::Double(weights, totals) => (weights.as_bytes(), 8, totals),
+        };
+        let aliases = self.aliases.as_ref().expect("a weighted graph is written with its sampling table");
+        sections.extend([(WEIGHTS, width, weights), (TOTALS, 8, totals.as_bytes()), (ALIASES, 16, aliases.as_bytes())]);
+        sections
     }
 
     /// The rows added up for a digest; the first of them is that of node `first`. Cost: one pass over the rows.
@@ -203,7 +199,7 @@ impl Graph {
         Ok(graph)
     }
 
-    /// Takes the rows out of a file that [`Graph::write_sections`] wrote into.
+    /// Takes the rows out of a file that has [`Graph::stored_sections`].
     pub(super) fn from_sections(file: &SectionedFile) -> Result<Graph> {
         let path = file.path();
         let offsets: Section<u64> = file.section(OFFSETS)?;

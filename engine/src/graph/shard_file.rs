@@ -79,8 +79,12 @@ impl ShardFile {
     /// When there is not one row a node, or the graph is weighted and has no sampling table yet.
     pub fn write(path: &Path, id: &ShardId, rows: &Graph) -> Result<u128> {
         assert_eq!(rows.nodes(), id.nodes.len(), "one row a node");
-        let mut writer = SectionWriter::create(path, FileKind::Shard, rows.sections() + 1)?;
-        rows.write_sections(&mut writer)?;
+        let sections = rows.stored_sections();
+        let mut writer = SectionWriter::create(path, FileKind::Shard, sections.len() + 1)?;
+        for (id, width, bytes) in sections {
+            writer.begin(id, width)?;
+            writer.append(bytes)?;
+        }
         writer.section(INFO, &id.to_numbers())?;
         writer.finish()
     }
