@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Quickstart(QuickstartArguments),
     /// Read edges from files into a store
     Load(LoadArguments),
+    /// Bring the shards of a graph together that several processes loaded
+    Gather(GatherArguments),
     /// Build the fingerprints of all nodes
     Index(IndexArguments),
     /// Ask which nodes matter to a set of seeds
@@ -97,9 +99,14 @@ pub(crate) struct LoadArguments {
     /// type). Nodes that it does not name have no type
     #[arg(long, value_name = "FILE")]
     pub(crate) node_types: Option<PathBuf>,
-    /// How nodes are numbered: breadth-first, degree, id
-    #[arg(long, default_value_t = NodeOrder::default())]
-    pub(crate) order: NodeOrder,
+    /// How nodes are numbered: breadth-first, degree, id [default: breadth-first; id where the graph lies in shards]
+    #[arg(long)]
+    pub(crate) order: Option<NodeOrder>,
+    /// Cut the graph into so many shards, as that many processes would
+    #[arg(long, value_name = "N", value_parser = workers, conflicts_with = "hosts")]
+    pub(crate) shards: Option<usize>,
+    #[command(flatten)]
+    pub(crate) together: ProcessArguments,
     /// Load over a store that exists; its indexes are dropped unless the graph is the same
     #[arg(long)]
     pub(crate) replace: bool,
@@ -110,6 +117,22 @@ pub(crate) struct LoadArguments {
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(crate) memory: Option<u64>,
     /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GatherArguments {
+    /// The stores of the processes, or copies of them; the shared one
+    #[arg(required = true, value_name = "PART")]
+    pub(crate) parts: Vec<PathBuf>,
+    /// The store to make
+    #[arg(long, value_name = "STORE")]
+    pub(crate) into: PathBuf,
+    /// Write over a store that exists
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Print what was done as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -120,6 +120,14 @@ pub enum Error {
     /// Another process of the job was lost.
     #[error("{0}")]
     Process(Loss),
+    /// Another worker of the job could not go on.
+    #[error("process {process} stopped: {what}")]
+    Elsewhere {
+        /// Its process.
+        process: usize,
+        /// Why.
+        what: String,
+    },
     /// What is asked for does not go together, or there is nothing to answer.
     #[error("{what}")]
     Request {

@@ -32,6 +32,11 @@ pub(crate) struct ProcessArguments {
 }
 
 impl ProcessArguments {
+    /// Whether other processes were named.
+    pub(crate) fn are_given(&self) -> bool {
+        self.hosts.is_some()
+    }
+
     /// Joins the other processes, or stands alone where none were named. `agreement` are labelled values that must be the
     /// same in all; `advice` follows what is said when a process is lost.
     pub(crate) fn join(

@@ -6,6 +6,8 @@ pub mod error;
 
 pub mod load;
 
+pub mod gather;
+
 pub mod workers;
 
 pub mod processes;

@@ -3,6 +3,18 @@
 //! Files of the new generation are written beside the old ones; the manifest comes last. Indexes of the old graph are
 //! dropped, unless the new graph has the very same digest: types are no part of it, so they may be added later.
 
+mod exchange;
+
+mod agreement;
+
+mod directory;
+
+mod ids;
+
+mod edges;
+
+mod together;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +26,8 @@ use walkprint_engine::labels::Labels;
 use walkprint_engine::store::{GraphEntry, Manifest, Store, StoreLock, TypesEntry};
 use walkprint_loaders::{LoadOptions, LoadReport, Progress};
 use walkprint_walkers::alias;
+
+pub use together::{imbalance, load_shards};
 
 use crate::error::{Error, Result};
 
@@ -158,6 +172,7 @@ fn publish_graph(lock: &StoreLock, built: &BuiltGraph, loaded: serde_json::Value
         labels_file,
         labels_bytes: length(&labels_path),
         labels_digest: format!("{labels_digest:032x}"),
+        shards: Vec::new(),
         types,
         report: built.report.clone(),
         loaded,

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     };
     let done = match arguments.command {
         Command::Load(load) => commands::load::run(load),
+        Command::Gather(gather) => commands::gather::run(gather),
         Command::Index(index) => commands::index::run(index),
         Command::Query(query) => commands::query::run(query),
         Command::Batch(batch) => commands::batch::run(batch),

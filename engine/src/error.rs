@@ -58,6 +58,17 @@ pub enum Error {
         /// The path that was given.
         path: PathBuf,
     },
+    /// The graph lies in shards, and one file is needed.
+    #[error(
+        "{path}: its graph lies in {shards} shards; bring them together with `walkprint gather`, or give --hosts",
+        path = path.display()
+    )]
+    Sharded {
+        /// The store.
+        path: PathBuf,
+        /// How many shards there are.
+        shards: usize,
+    },
     /// The store has no index of this name.
     #[error("{path}: no index named {name:?} ({present}); build one with `walkprint index`", path = path.display())]
     NoIndex {

@@ -5,7 +5,8 @@
 //! ```text
 //! section  element   count   what and why
 //!       1  u32       n       rank of each node (ties between equal scores go to the smaller rank)
-//!       2  u32       n       node of each rank
+//!       2  u32       n       node of each rank                             (1 and 2 not in a shard's labels: there a
+//!                            node's rank is its number)
 //!       3  i64       n       ids by rank, ascending                       (integer ids only)
 //!       4  u8        ...     fst map from id to rank (crate fst); since ranks ascend with ids it also leads
 //!                            from rank to id, so that no second copy of the strings is kept   (string ids only)
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use fst::raw::Fst;
 use fst::{IntoStreamer, Streamer};
+use zerocopy::IntoBytes;
 
 use crate::error::{Error, Result};
 use crate::file::{FileKind, Section, SectionWriter, SectionedFile};
@@ -25,13 +27,21 @@ const NODES: u32 = 2;
 const INTEGERS: u32 = 3;
 const STRINGS: u32 = 4;
 
+/// How many numbers are written at once.
+const NUMBERS_AT_ONCE: u32 = 1 << 13;
+
 /// The ids of a graph's nodes.
 pub struct Labels {
     path: PathBuf,
     digest: u128,
+    /// None where a node's rank is its number.
+    order: Option<Order>,
+    ids: Ids,
+}
+
+struct Order {
     rank_of_node: Section<u32>,
     node_of_rank: Section<u32>,
-    ids: Ids,
 }
 
 enum Ids {
@@ -61,17 +71,55 @@ impl Labels {
         let mut writer = SectionWriter::create(path, FileKind::Labels, 3)?;
         writer.section(RANKS, rank_of_node)?;
         writer.section(NODES, &node_of_rank)?;
-        match ids {
-            ExternalIds::Integers(integers) => writer.section(INTEGERS, integers)?,
-            ExternalIds::Strings(table) => {
-                writer.begin(STRINGS, 1)?;
-                let mut sink = Sink { writer: &mut writer, failure: None };
-                let built = build_fst(&mut sink, table.iter());
-                if let Some(failure) = sink.failure {
-                    return Err(failure);
-                }
-                built.expect("ids ascend and writing succeeded");
+        write_ids(&mut writer, ids)?;
+        writer.finish()
+    }
+
+    /// Writes the label file of a shard, whose nodes are numbered as their ids are sorted.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    ///
+    /// # Panics
+    /// When ids are not ascending.
+    pub fn write_in_order(path: &Path, ids: &ExternalIds) -> Result<u128> {
+        let mut writer = SectionWriter::create(path, FileKind::Labels, 1)?;
+        write_ids(&mut writer, ids)?;
+        writer.finish()
+    }
+
+    /// Writes the label file of a graph whose nodes are numbered as their ids are sorted, from the labels of its shards, in
+    /// order. It is the very file that [`Labels::write`] writes. Memory: a few kilobytes.
+    ///
+    /// # Errors
+    /// When a shard's labels are damaged or not in order, or the disk refuses.
+    pub fn gather(path: &Path, shards: &[&Labels]) -> Result<u128> {
+        let nodes: usize = shards.iter().map(|labels| labels.len()).sum();
+        let nodes =
+            NodeId::try_from(nodes).map_err(|_| Error::Graph { what: format!("{nodes} nodes are too many") })?;
+        let mut writer = SectionWriter::create(path, FileKind::Labels, 3)?;
+        for section in [RANKS, NODES] {
+            writer.begin(section, 4)?;
+            for first in (0..nodes).step_by(NUMBERS_AT_ONCE as usize) {
+                let end = nodes.min(first.saturating_add(NUMBERS_AT_ONCE));
+                writer.append((first..end).collect::<Vec<NodeId>>().as_bytes())?;
             }
+        }
+        if shards.iter().all(|labels| labels.are_integers()) {
+            writer.begin(INTEGERS, 8)?;
+            let mut last = None;
+            for labels in shards {
+                let Ids::Integers(ids) = &labels.ids else { return Err(labels.damaged()) };
+                let behind = ids.first().is_none_or(|first| last.is_none_or(|last| last < *first));
+                if !behind || !ids.is_sorted_by(|low, high| low < high) {
+                    return Err(labels.damaged());
+                }
+                last = ids.last().copied().or(last);
+                writer.append(ids.as_bytes())?;
+            }
+        } else {
+            writer.begin(STRINGS, 1)?;
+            gather_strings(&mut writer, shards)?;
         }
         writer.finish()
     }
@@ -83,8 +131,11 @@ impl Labels {
     /// When the file is not a whole label file of this version.
     pub fn open(path: &Path) -> Result<Labels> {
         let file = SectionedFile::open(path, FileKind::Labels)?;
-        let rank_of_node: Section<u32> = file.section(RANKS)?;
-        let node_of_rank: Section<u32> = file.section(NODES)?;
+        let order = if file.has(RANKS) {
+            Some(Order { rank_of_node: file.section(RANKS)?, node_of_rank: file.section(NODES)? })
+        } else {
+            None
+        };
         let ids = if file.has(INTEGERS) {
             Ids::Integers(file.section(INTEGERS)?)
         } else {
@@ -92,15 +143,14 @@ impl Labels {
             let fst = Fst::new(file.section::<u8>(STRINGS)?);
             Ids::Strings(Box::new(fst.map_err(|error| Error::damaged(path, format!("the ids: {error}")))?))
         };
-        let labels = Labels { path: path.to_owned(), digest: file.digest(), rank_of_node, node_of_rank, ids };
-        let count = match &labels.ids {
-            Ids::Integers(ids) => ids.len(),
-            Ids::Strings(fst) => fst.len(),
-        };
-        if [labels.rank_of_node.len(), labels.node_of_rank.len()] != [count, count] {
-            return Err(Error::damaged(path, "ids and node order differ in length"));
+        let labels = Labels { path: path.to_owned(), digest: file.digest(), order, ids };
+        let count = labels.len();
+        match &labels.order {
+            Some(order) if [order.rank_of_node.len(), order.node_of_rank.len()] != [count, count] => {
+                Err(Error::damaged(path, "ids and node order differ in length"))
+            }
+            _ => Ok(labels),
         }
-        Ok(labels)
     }
 
     /// The digest of the label file.
@@ -112,7 +162,10 @@ impl Labels {
     /// How many nodes have a label: all of them.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rank_of_node.len()
+        match &self.ids {
+            Ids::Integers(ids) => ids.len(),
+            Ids::Strings(fst) => fst.len(),
+        }
     }
 
     /// True when there is no node.
@@ -137,7 +190,11 @@ impl Labels {
             Ids::Strings(fst) => fst.get(id).and_then(|output| usize::try_from(output.value()).ok()),
         };
         let Some(rank) = rank else { return Ok(None) };
-        let node = self.node_of_rank.get(rank).copied().filter(|&node| (node as usize) < self.len());
+        let node = match &self.order {
+            Some(order) => order.node_of_rank.get(rank).copied(),
+            None => NodeId::try_from(rank).ok(),
+        };
+        let node = node.filter(|&node| (node as usize) < self.len());
         node.map(Some).ok_or_else(|| self.damaged())
     }
 
@@ -173,7 +230,11 @@ impl Labels {
     /// # Errors
     /// When the node has no label: the label file belongs to another graph.
     pub fn rank(&self, node: NodeId) -> Result<u32> {
-        self.rank_of_node.get(node as usize).copied().ok_or_else(|| self.damaged())
+        let rank = match &self.order {
+            Some(order) => order.rank_of_node.get(node as usize).copied(),
+            None => Some(node).filter(|&node| (node as usize) < self.len()),
+        };
+        rank.ok_or_else(|| self.damaged())
     }
 
     /// Up to `most` ids that begin with a prefix, in ascending order. Integers are not searched by prefix.
@@ -200,18 +261,68 @@ impl Labels {
     pub fn verify(path: &Path) -> Result<()> {
         SectionedFile::open(path, FileKind::Labels)?.verify()?;
         let labels = Labels::open(path)?;
-        let inverse = |(node, &rank): (usize, &u32)| {
-            labels.node_of_rank.get(rank as usize).is_some_and(|&back| back as usize == node)
+        let inverse = |order: &Order| {
+            let back = |(node, &rank): (usize, &u32)| {
+                order.node_of_rank.get(rank as usize).is_some_and(|&back| back as usize == node)
+            };
+            order.rank_of_node.iter().enumerate().all(back)
         };
         let ascending = match &labels.ids {
             Ids::Integers(ids) => ids.is_sorted_by(|low, high| low < high),
             Ids::Strings(_) => true, // an fst cannot hold keys in another order
         };
-        if ascending && labels.rank_of_node.iter().enumerate().all(inverse) { Ok(()) } else { Err(labels.damaged()) }
+        if ascending && labels.order.as_ref().is_none_or(inverse) { Ok(()) } else { Err(labels.damaged()) }
     }
 
     fn damaged(&self) -> Error {
         Error::damaged(&self.path, "ids and node order do not fit together")
+    }
+}
+
+fn write_ids(writer: &mut SectionWriter, ids: &ExternalIds) -> Result<()> {
+    match ids {
+        ExternalIds::Integers(integers) => writer.section(INTEGERS, integers),
+        ExternalIds::Strings(table) => {
+            writer.begin(STRINGS, 1)?;
+            let mut sink = Sink { writer, failure: None };
+            let built = build_fst(&mut sink, table.iter());
+            if let Some(failure) = sink.failure {
+                return Err(failure);
+            }
+            built.expect("ids ascend and writing succeeded");
+            Ok(())
+        }
+    }
+}
+
+/// One fst of the ids of all shards. Ids come from files: what is not in order is damage.
+fn gather_strings(writer: &mut SectionWriter, shards: &[&Labels]) -> Result<()> {
+    let mut sink = Sink { writer, failure: None };
+    let mut damaged = None;
+    let mut build = || -> fst::Result<()> {
+        let mut builder = fst::MapBuilder::new(&mut sink)?;
+        let mut rank = 0;
+        for labels in shards {
+            let Ids::Strings(ids) = &labels.ids else {
+                damaged = Some(labels.damaged());
+                continue;
+            };
+            let mut stream = ids.stream();
+            while let Some((id, _)) = stream.next() {
+                builder.insert(id, rank).inspect_err(|_| damaged = Some(labels.damaged()))?;
+                rank += 1;
+            }
+        }
+        builder.finish()
+    };
+    let built = build();
+    match (sink.failure, damaged, built) {
+        (Some(failure), ..) => Err(failure),
+        (None, Some(damaged), _) => Err(damaged),
+        (None, None, built) => {
+            built.expect("ids ascend and writing succeeded");
+            Ok(())
+        }
     }
 }
 
@@ -277,6 +388,49 @@ mod tests {
             table.push(id);
         }
         round_trip(&ExternalIds::Strings(table));
+    }
+
+    fn table(ids: &[&str]) -> ExternalIds {
+        let mut table = StringTable::default();
+        ids.iter().for_each(|id| table.push(id));
+        ExternalIds::Strings(table)
+    }
+
+    #[test]
+    fn labels_of_shards_are_gathered_into_the_same_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let integers = |ids: &[i64]| ExternalIds::Integers(ids.to_vec());
+        let cases = [
+            (vec![integers(&[-4, 0]), integers(&[]), integers(&[7, 9, 12])], integers(&[-4, 0, 7, 9, 12])),
+            (vec![table(&["", "cat"]), table(&["dog"]), table(&[])], table(&["", "cat", "dog"])),
+        ];
+        for (parts, whole) in cases {
+            let mut shards = Vec::new();
+            for (number, part) in parts.iter().enumerate() {
+                let path = path(&format!("{number}"));
+                Labels::write_in_order(&path, part).unwrap();
+                Labels::verify(&path).unwrap();
+                let labels = Labels::open(&path).unwrap();
+                for node in 0..u32::try_from(part.len()).unwrap() {
+                    assert_eq!(
+                        (labels.id(node).unwrap(), labels.rank(node).unwrap()),
+                        (part.text(node as usize), node)
+                    );
+                    assert_eq!(labels.node(&part.text(node as usize)).unwrap(), Some(node));
+                }
+                assert!(labels.rank(u32::try_from(part.len()).unwrap()).is_err());
+                shards.push(labels);
+            }
+            let in_order: Vec<&Labels> = shards.iter().collect();
+            let ranks: Vec<u32> = (0..u32::try_from(whole.len()).unwrap()).collect();
+            let digest = Labels::write(&path("whole"), &whole, &ranks).unwrap();
+            assert_eq!(Labels::gather(&path("gathered"), &in_order).unwrap(), digest);
+            assert_eq!(std::fs::read(path("gathered")).unwrap(), std::fs::read(path("whole")).unwrap());
+            let reversed: Vec<&Labels> = shards.iter().rev().collect();
+            assert!(matches!(Labels::gather(&path("reversed"), &reversed), Err(Error::Damaged { .. })));
+            assert!(!path("reversed").exists());
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //!   manifest.wpm              what exists; replaced as a whole, last of all
 //!   lock                      held by the one program that writes
 //!   graph-3.wpg labels-3.wpl  the graph of generation 3
+//!   graph-3-000.wpg …         or its shards: those that are here, of a graph that several processes loaded
+//!   labels-3-000.wpl …
 //!   types-3.wpt               types of its nodes and edges, if they have any
 //!   index-default-4/          an index: plan.wpm and segments; may be unfinished, then the manifest does not know it
 //! ```
@@ -26,6 +28,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::error::{Error, Result};
 use crate::file::{FORMAT_VERSION, persist};
 use crate::graph::{BuildReport, Graph};
+use crate::ids::NodeId;
 use crate::index::{Index, IndexEntry};
 use crate::kinds::Kinds;
 use crate::labels::Labels;
@@ -35,21 +38,31 @@ const MANIFEST: &str = "manifest.wpm";
 const LOCK: &str = "lock";
 const PLAN: &str = "plan.wpm";
 
+/// What the names of files begin with that processes put into a store's directory to find out who shares it.
+pub const TOKEN_PREFIX: &str = "token-";
+
 /// What the manifest says of the graph and its labels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GraphEntry {
-    /// The graph file's name.
+    /// The graph file's name; empty when the graph lies in shards.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub file: String,
-    /// Its length.
+    /// Its length, or that of all shards.
     pub bytes: u64,
-    /// Its digest, in hexadecimal.
+    /// The graph's digest, in hexadecimal.
     pub digest: String,
-    /// The label file's name.
+    /// The label file's name; empty when the graph lies in shards.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub labels_file: String,
-    /// Its length.
+    /// Its length, or that of all shards' label files.
     pub labels_bytes: u64,
-    /// The label file's digest, in hexadecimal.
+    /// The label file's digest, in hexadecimal; empty when the graph lies in shards.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub labels_digest: String,
+    /// The shards in order of nodes; none when the graph lies in one file. Their files may be in the store's directories of
+    /// other hosts. Nodes are then numbered as their ids are sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<ShardEntry>,
     /// The file of types, when nodes or edges have types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub types: Option<TypesEntry>,
@@ -57,6 +70,35 @@ pub struct GraphEntry {
     pub report: BuildReport,
     /// Where the edges came from, for people: the loader's own report.
     pub loaded: serde_json::Value,
+}
+
+/// What the manifest says of one shard of a graph.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardEntry {
+    /// Its number, from 0.
+    pub number: u32,
+    /// Its first node.
+    pub first: NodeId,
+    /// The node behind its last one; equal to `first` when it has none.
+    pub end: NodeId,
+    /// The name of the file with its rows.
+    pub file: String,
+    /// The file's length.
+    pub bytes: u64,
+    /// The file's digest, in hexadecimal.
+    pub digest: String,
+    /// The name of the file with its labels.
+    pub labels_file: String,
+    /// That file's length.
+    pub labels_bytes: u64,
+    /// That file's digest, in hexadecimal.
+    pub labels_digest: String,
+    /// Edges that leave its nodes.
+    pub edges: u64,
+    /// The id of its first node, if it has one: it tells which shard an id is in.
+    pub first_id: Option<String>,
+    /// Whether the graph's ids are integers.
+    pub integer_ids: bool,
 }
 
 /// What the manifest says of the file of types.
@@ -121,6 +163,9 @@ impl Store {
                 return Err(Error::damaged(&file, format!("{name:?} is no file of this store")));
             }
         }
+        if !manifest.graph.shards_cover_it() {
+            return Err(Error::damaged(&file, "its shards do not hold every node once"));
+        }
         Ok(Store { path: path.to_owned(), manifest })
     }
 
@@ -136,23 +181,37 @@ impl Store {
         &self.manifest
     }
 
-    /// Where the graph file lies.
+    /// Where the graph file lies, unless the graph lies in shards.
     #[must_use]
     pub fn graph_path(&self) -> PathBuf {
         self.path.join(&self.manifest.graph.file)
     }
 
-    /// Where the label file lies.
+    /// Where the label file lies, unless the graph lies in shards.
     #[must_use]
     pub fn labels_path(&self) -> PathBuf {
         self.path.join(&self.manifest.graph.labels_file)
     }
 
+    /// True when the graph lies in shards, of which this directory may hold some only.
+    #[must_use]
+    pub fn is_sharded(&self) -> bool {
+        !self.manifest.graph.shards.is_empty()
+    }
+
+    fn expect_one_file(&self) -> Result<()> {
+        match self.manifest.graph.shards.len() {
+            0 => Ok(()),
+            shards => Err(Error::Sharded { path: self.path.clone(), shards }),
+        }
+    }
+
     /// Maps the graph. Cost: constant.
     ///
     /// # Errors
-    /// When the file is not the one that the manifest lists.
+    /// When the file is not the one that the manifest lists, or the graph lies in shards.
     pub fn graph(&self) -> Result<Graph> {
+        self.expect_one_file()?;
         let graph = Graph::open(&self.graph_path())?;
         expect_digest(self.graph_path(), &self.manifest.graph.digest, graph.digest())?;
         Ok(graph)
@@ -161,8 +220,10 @@ impl Store {
     /// Maps the labels.
     ///
     /// # Errors
-    /// When the file is damaged, is not the one that the manifest lists, or has not one label a node.
+    /// When the file is damaged, is not the one that the manifest lists, or has not one label a node; when the graph lies in
+    /// shards.
     pub fn labels(&self) -> Result<Labels> {
+        self.expect_one_file()?;
         let labels = Labels::open(&self.labels_path())?;
         expect_digest(self.labels_path(), &self.manifest.graph.labels_digest, labels.digest())?;
         if labels.len() as u64 != self.manifest.graph.report.nodes {
@@ -208,14 +269,34 @@ impl Store {
     }
 }
 
+impl GraphEntry {
+    /// True when there are no shards, or each begins where the one before ended and the last one ends with the last node.
+    fn shards_cover_it(&self) -> bool {
+        let mut next = (0, 0);
+        let in_order = self.shards.iter().all(|shard| {
+            let begins = (shard.number, shard.first) == next && shard.first <= shard.end;
+            next = (shard.number.saturating_add(1), shard.end);
+            begins
+        });
+        in_order && (self.shards.is_empty() || u64::from(next.1) == self.report.nodes)
+    }
+
+    /// The names of its files.
+    fn files(&self) -> impl Iterator<Item = &str> {
+        let whole = [self.file.as_str(), self.labels_file.as_str()];
+        let shards = self.shards.iter().flat_map(|shard| [shard.file.as_str(), shard.labels_file.as_str()]);
+        whole.into_iter().filter(|_| self.shards.is_empty()).chain(shards)
+    }
+}
+
 impl Manifest {
     fn files(&self) -> impl Iterator<Item = &str> {
-        let graph = [self.graph.file.as_str(), self.graph.labels_file.as_str()];
+        let graph = self.graph.files();
         let types = self.graph.types.as_ref().map(|types| types.file.as_str());
         let indexes = self.indexes.iter().flat_map(|entry| {
             entry.segments.iter().map(|segment| segment.file.as_str()).chain([entry.directory.as_str()])
         });
-        graph.into_iter().chain(types).chain(indexes)
+        graph.chain(types).chain(indexes)
     }
 }
 
@@ -276,6 +357,12 @@ impl StoreLock {
             Err(TryLockError::WouldBlock) => Err(Error::Locked { path: path.to_owned() }),
             Err(TryLockError::Error(error)) => Err(Error::io(&name, "lock")(error)),
         }
+    }
+
+    /// The same right, to a directory that was (or was not) made for the store, by whomever.
+    #[must_use]
+    pub fn of_new_directory(self, made_directory: bool) -> StoreLock {
+        StoreLock { made_directory, ..self }
     }
 
     /// The store's directory.
@@ -386,7 +473,7 @@ pub fn index_directory(name: &str, generation: u64) -> Result<String> {
 }
 
 /// A file must be the very one that the manifest lists.
-fn expect_digest(path: PathBuf, expected: &str, got: u128) -> Result<()> {
+pub(crate) fn expect_digest(path: PathBuf, expected: &str, got: u128) -> Result<()> {
     let (expected, got) = (expected.to_owned(), format!("{got:032x}"));
     let what = "this file is another than the manifest lists:";
     if got == expected { Ok(()) } else { Err(Error::Mismatch { path, what, expected, got }) }
@@ -403,6 +490,7 @@ fn is_own_file(name: &str) -> bool {
         || name.starts_with("graph-") && name.ends_with(".wpg")
         || name.starts_with("labels-") && name.ends_with(".wpl")
         || name.starts_with("types-") && name.ends_with(".wpt")
+        || name.starts_with(TOKEN_PREFIX)
         || index_name(name).is_some()
 }
 

@@ -4,7 +4,7 @@ use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
 use crate::Error;
 use crate::error::{Problem, quoted};
-use crate::source::Source;
+use crate::source::{self, Source};
 
 /// Size of a block. Large enough that handing it over costs nothing, small enough that a few fit in the cache's
 /// shadow and that all threads have work on a file of some tens of megabytes.
@@ -31,11 +31,13 @@ pub(crate) struct Blocks {
     line: u64,
     ended: bool,
     block_bytes: usize,
+    /// Bytes that were left out.
+    skipped: u64,
 }
 
 impl Blocks {
     pub(crate) fn new(source: Source, block_bytes: usize) -> Self {
-        Blocks { source, buffer: Vec::new(), line: 1, ended: false, block_bytes: block_bytes.max(1) }
+        Blocks { source, buffer: Vec::new(), line: 1, ended: false, block_bytes: block_bytes.max(1), skipped: 0 }
     }
 
     /// The first bytes that have not been handed out, for a look ahead.
@@ -70,17 +72,33 @@ impl Blocks {
         if self.buffer.len() < LINE_BYTES_MAX {
             return Ok(());
         }
-        Err(too_long(&self.buffer).at_line(self.source.path(), self.line))
+        Err(self.at_line(too_long(&self.buffer), self.line))
     }
 
     fn never_closed(&self, at: usize, got: String) -> Error {
         let line = self.line + lines_in(&self.buffer[..at]);
-        Problem::new("a closing quote for the field that begins here", got).at_line(self.source.path(), line)
+        self.at_line(Problem::new("a closing quote for the field that begins here", got), line)
+    }
+
+    /// A problem in one of the lines.
+    pub(crate) fn at_line(&self, problem: Problem, line: u64) -> Error {
+        source::at_line(problem, self.source.path(), self.source.start(), line)
+    }
+
+    /// The bytes that come.
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// How many bytes were left out by [`Blocks::skip`].
+    pub(crate) fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     /// Leaves out the first bytes of the head: whole lines, or a byte order mark.
     pub(crate) fn skip(&mut self, bytes: usize) {
         self.line += lines_in(&self.buffer[..bytes]);
+        self.skipped += bytes as u64;
         self.buffer.drain(..bytes);
     }
 

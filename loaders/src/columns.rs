@@ -1,5 +1,7 @@
 //! Which column holds what.
 
+use serde::{Deserialize, Serialize};
+
 use crate::LoadOptions;
 use crate::error::{Problem, quoted};
 use crate::gather::{Sink, parse_weight};
@@ -23,7 +25,7 @@ pub(crate) struct Columns {
 }
 
 /// The columns as a report names them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ColumnNames {
     pub(crate) source: String,
     pub(crate) target: String,

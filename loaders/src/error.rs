@@ -148,6 +148,13 @@ pub enum Error {
         /// What was there.
         got: String,
     },
+    /// A CSV or TSV file that was cut between parts has quotes, so that it may not be cut: every part has to be loaded anew
+    /// [with such files whole](crate::Part::with_delimited_files_whole).
+    #[error("{path}: expected no quotes in a file that is cut between processes, got some", path = .path.display())]
+    Quotes {
+        /// The file.
+        path: PathBuf,
+    },
     /// The progress callback asked to stop.
     #[error("interrupted")]
     Interrupted,

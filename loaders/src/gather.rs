@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
 use walkprint_engine::edges::EdgeList;
 use walkprint_engine::ids::ExternalIds;
 use walkprint_engine::kinds::{Codes, KindList, KindLists};
@@ -11,6 +12,8 @@ use walkprint_engine::kinds::{Codes, KindList, KindLists};
 use crate::error::{Problem, quoted};
 use crate::intern::{self, Table};
 use crate::kinds::{self, KindTable};
+use crate::numbered::Numbered;
+use crate::part::Part;
 use crate::{Error, LoadOptions};
 
 /// How many types an error message lists.
@@ -47,7 +50,7 @@ impl Chunk {
 }
 
 /// What is counted while reading.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     /// Edges of each file.
     pub(crate) edges: Vec<u64>,
@@ -58,7 +61,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, other: &Tally) {
+    pub(crate) fn add(&mut self, other: &Tally) {
         self.edges.resize(self.edges.len().max(other.edges.len()), 0);
         for (sum, edges) in self.edges.iter_mut().zip(&other.edges) {
             *sum += edges;
@@ -214,7 +217,8 @@ pub(crate) fn bad_weight(weight: f64, got: String) -> Problem {
 }
 
 /// The weights of types, and which types were seen.
-struct Types {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Types {
     /// Ascending by name.
     weights: Vec<(Vec<u8>, f64)>,
     named_seen: Vec<bool>,
@@ -245,14 +249,14 @@ impl Types {
         1.0
     }
 
-    fn add(&mut self, other: Types) {
+    pub(crate) fn add(&mut self, other: Types) {
         for (seen, also) in self.named_seen.iter_mut().zip(other.named_seen) {
             *seen |= also;
         }
         self.others.extend(other.others);
     }
 
-    fn check(mut self) -> Result<(), Error> {
+    pub(crate) fn check(mut self) -> Result<(), Error> {
         let Some(missing) = self.named_seen.iter().position(|seen| !seen) else { return Ok(()) };
         let named =
             self.weights.iter().zip(&self.named_seen).filter(|(_, seen)| **seen).map(|((name, _), _)| name.clone());
@@ -305,10 +309,18 @@ impl Gauge {
     }
 }
 
+/// What became of all sinks.
+pub(crate) struct Gathered {
+    pub(crate) edges: EdgeList,
+    pub(crate) tally: Tally,
+    pub(crate) types: Option<Types>,
+}
+
 /// One edge list of all that was gathered, and the counts of all.
 ///
-/// `numbered`: the edges hold ids 1, 2, … less one (of a matrix of that size) instead of numbers of a table.
-pub(crate) fn assemble(sinks: Vec<Sink>, numbered: Option<u32>, gauge: &Gauge) -> Result<(EdgeList, Tally), Error> {
+/// `size`: the edges hold ids 1, 2, … less one (of a matrix of that size) instead of numbers of a table. Of these ids, those
+/// that occur belong to the edge list, and an even share of all.
+pub(crate) fn assemble(sinks: Vec<Sink>, size: Option<u32>, part: Part, gauge: &Gauge) -> Result<Gathered, Error> {
     let (mut tables, mut chunks, mut tally) = (Vec::new(), Vec::new(), Tally::default());
     let mut kind_tables = Vec::new();
     let mut types: Option<Types> = None;
@@ -323,9 +335,6 @@ pub(crate) fn assemble(sinks: Vec<Sink>, numbered: Option<u32>, gauge: &Gauge) -
             (Some(_), None) => {}
         }
     }
-    if let Some(types) = types {
-        types.check()?;
-    }
     let len = chunks.iter().map(|(_, chunk)| chunk.len()).sum::<usize>();
     let weighted = chunks.iter().any(|(_, chunk)| !chunk.weights.is_empty());
     let typed = kind_tables.iter().any(|table| table.len() != 0);
@@ -336,15 +345,16 @@ pub(crate) fn assemble(sinks: Vec<Sink>, numbered: Option<u32>, gauge: &Gauge) -
         2 * size_of::<u32>() + if weighted { size_of::<f64>() } else { 0 } + if typed { kinds.width() } else { 0 };
     gauge.check((len * bytes_per_edge) as u64)?;
 
-    let (ids, ranks) = match numbered {
-        None => intern::merge(tables)?,
+    let (ids, ranks) = match size {
+        None => {
+            let (ids, ranks) = intern::merge(tables)?;
+            (ids, Ranks::OfTables(ranks))
+        }
         Some(size) => {
-            gauge.check((len * bytes_per_edge) as u64 + u64::from(size) * size_of::<i64>() as u64)?;
-            let mut ids = Vec::new();
-            // The only allocation whose size a file names without holding as much.
-            ids.try_reserve_exact(size as usize).map_err(|_| Error::NoMemory { nodes: size.into() })?;
-            ids.extend(1..=i64::from(size));
-            (ExternalIds::Integers(ids), Vec::new())
+            let numbers = chunks.iter().flat_map(|(_, chunk)| chunk.edges.iter().flatten().copied());
+            let numbered = Numbered::new(size, part, numbers)?;
+            gauge.check((len * bytes_per_edge) as u64 + numbered.count() * size_of::<i64>() as u64)?;
+            (ExternalIds::Integers(numbered.ids()?), Ranks::Numbered(numbered))
         }
     };
     chunks.sort_unstable_by_key(|(_, chunk)| chunk.sequence);
@@ -355,9 +365,9 @@ pub(crate) fn assemble(sinks: Vec<Sink>, numbered: Option<u32>, gauge: &Gauge) -
     }
     // Each chunk is freed as soon as it is written out.
     for (table, chunk) in chunks {
-        let rank = |number: u32| match ranks.get(table) {
-            Some(ranks) => ranks[number as usize],
-            None => number,
+        let rank = |number: u32| match &ranks {
+            Ranks::OfTables(ranks) => ranks[table][number as usize],
+            Ranks::Numbered(numbered) => numbered.rank(number),
         };
         for (at, &[source, target]) in chunk.edges.iter().enumerate() {
             let (source, target) = (rank(source), rank(target));
@@ -382,5 +392,11 @@ pub(crate) fn assemble(sinks: Vec<Sink>, numbered: Option<u32>, gauge: &Gauge) -
     }
     let weights = weighted.then_some(weights);
     let kinds = KindLists { nodes: None, edges: typed.then_some(KindList { names: kind_names, codes: kinds }) };
-    Ok((EdgeList { ids, sources, targets, weights, kinds }, tally))
+    Ok(Gathered { edges: EdgeList { ids, sources, targets, weights, kinds }, tally, types })
+}
+
+/// How numbers become ranks.
+enum Ranks {
+    OfTables(Vec<Vec<u32>>),
+    Numbered(Numbered),
 }

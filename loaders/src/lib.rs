@@ -39,9 +39,13 @@ mod intern;
 
 mod kinds;
 
+mod numbered;
+
 mod gather;
 
 mod text;
+
+mod part;
 
 mod parquet;
 
@@ -52,12 +56,14 @@ pub mod from_petgraph;
 pub use error::Error;
 pub use format::{Format, UnknownFormat};
 pub use options::LoadOptions;
+pub use part::{LoadedPart, Part, PartCounts, files_of};
 pub use report::{LoadReport, Progress};
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use walkprint_engine::edges::EdgeList;
+use walkprint_engine::ids::ExternalIds;
 
 /// What [`load`] hands over.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +74,7 @@ pub struct Loaded {
     pub report: LoadReport,
 }
 
-/// Reads all edges of `paths`, in order, as one graph.
+/// Reads all edges of `paths`, in order, as one graph. A directory stands for its files: see [`files_of`].
 ///
 /// `progress` is called on the calling thread every few megabytes; when it answers [`ControlFlow::Break`] the load
 /// stops with [`Error::Interrupted`]. The text formats are parsed by [`LoadOptions::threads`] threads beside the
@@ -101,6 +107,40 @@ pub fn load(
     load_in_blocks(paths, options, progress, blocks::BLOCK_BYTES)
 }
 
+/// Reads one part of the edges of `paths`: see [`Part`]. A directory among the paths has to be replaced by its files
+/// ([`files_of`]) beforehand.
+///
+/// Every process has to see the same files. Memory: as [`load`], of the part.
+///
+/// # Errors
+/// As [`load`], for this part's lines; if several parts have bad lines, the first such part has the first of them.
+/// [`Error::Quotes`] asks for another cut.
+pub fn load_part(
+    paths: &[PathBuf],
+    options: &LoadOptions,
+    part: Part,
+    progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+) -> Result<LoadedPart, Error> {
+    load_part_in_blocks(paths, options, part, progress, blocks::BLOCK_BYTES)
+}
+
+/// [`load_part`] with a block size of the caller's choice, for tests.
+fn load_part_in_blocks(
+    paths: &[PathBuf],
+    options: &LoadOptions,
+    part: Part,
+    progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+    block_bytes: usize,
+) -> Result<LoadedPart, Error> {
+    let Some(first) = paths.first() else { return Err(Error::NoInput) };
+    options.check()?;
+    part.check_options(options)?;
+    match options.format.or_else(|| Format::from_name(first)) {
+        Some(Format::Parquet) => parquet::load(paths, options, part, progress),
+        _ => text::load(paths, options, part, progress, block_bytes),
+    }
+}
+
 /// [`load`] with a block size of the caller's choice, for tests.
 fn load_in_blocks(
     paths: &[PathBuf],
@@ -108,10 +148,11 @@ fn load_in_blocks(
     progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
     block_bytes: usize,
 ) -> Result<Loaded, Error> {
-    let Some(first) = paths.first() else { return Err(Error::NoInput) };
-    options.check()?;
-    match options.format.or_else(|| Format::from_name(first)) {
-        Some(Format::Parquet) => parquet::load(paths, options, progress),
-        _ => text::load(paths, options, progress, block_bytes),
-    }
+    let paths = files_of(paths)?;
+    let LoadedPart { mut edges, counts } = load_part_in_blocks(&paths, options, Part::ALL, progress, block_bytes)?;
+    let integer_ids = matches!(edges.ids, ExternalIds::Integers(_));
+    let report = LoadReport::of_parts(&paths, options, vec![counts], edges.ids.len() as u64, integer_ids)?;
+    edges.kinds.nodes = options.read_node_types(&edges.ids)?;
+    let report = report.with_kinds(&edges.kinds);
+    Ok(Loaded { edges, report })
 }

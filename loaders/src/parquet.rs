@@ -16,12 +16,14 @@ use arrow_schema::DataType;
 use crossbeam_channel::{Sender, unbounded};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+use walkprint_engine::kinds::KindLists;
 
 use self::column::{Column, is_integer, is_text};
 use crate::columns::Columns;
 use crate::error::{Problem, quoted};
-use crate::gather::{Gauge, Sink, assemble};
-use crate::{Error, Format, LoadOptions, LoadReport, Loaded, Progress, source};
+use crate::gather::{Gathered, Gauge, Sink, assemble};
+use crate::part::{Cut, Part};
+use crate::{Error, Format, LoadOptions, LoadedPart, PartCounts, Progress, source};
 
 /// Rows that are decoded at once: enough to make the cost of a batch vanish, and a few megabytes at most.
 const BATCH_ROWS: usize = 1 << 16;
@@ -39,6 +41,7 @@ struct Job {
     row_group: usize,
     /// Rows of the file before it.
     rows_before: u64,
+    rows: u64,
     bytes_on_disk: u64,
     bytes: u64,
 }
@@ -46,15 +49,18 @@ struct Job {
 pub(crate) fn load(
     paths: &[PathBuf],
     options: &LoadOptions,
+    part: Part,
     progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
-) -> Result<Loaded, Error> {
+) -> Result<LoadedPart, Error> {
+    let lengths = paths.iter().map(|path| source::length(path)).collect::<Result<Vec<u64>, Error>>()?;
+    let cut = Cut::new(part, &lengths);
     let mut files: Vec<File<'_>> = Vec::with_capacity(paths.len());
-    let (mut jobs, mut rows, mut bytes_total) = (Vec::new(), 0, 0);
+    let (mut jobs, bytes_total) = (Vec::new(), cut.bytes());
     for (at, path) in paths.iter().enumerate() {
-        bytes_total += source::length(path)?;
         let file = begin(path, &paths[0], options)?;
         check_like_first(&files, &file)?;
-        rows += add_jobs(at, &file, &mut jobs)?;
+        part.check_types(path, &file.columns)?;
+        add_jobs(at, &file, &cut, &mut jobs)?;
         files.push(file);
     }
     let gauge = Gauge::new(bytes_total, options.memory_bytes);
@@ -95,21 +101,21 @@ pub(crate) fn load(
     if interrupted {
         return Err(Error::Interrupted);
     }
-    let (mut edges, tally) = assemble(sinks, None, &gauge)?;
-    edges.kinds.nodes = options.read_node_types(&edges.ids)?;
-    for (at, file) in files.iter().enumerate() {
-        if tally.edges.get(at).copied().unwrap_or(0) == 0 {
-            return Err(Problem::new("edges", "a file without any").of_file(file.path));
-        }
+    let Gathered { mut edges, tally, types } = assemble(sinks, None, part, &gauge)?;
+    if !part.is_all() {
+        edges.kinds = KindLists::default(); // they have weighed their edges, and are not kept
     }
-    let bytes_parsed = jobs.iter().map(|job| job.bytes).sum();
-    let report = LoadReport::new(Format::Parquet, &files[0].columns.names, options, &tally, &edges).with_volume(
-        files.len(),
-        bytes_total,
-        bytes_parsed,
-        rows,
-    );
-    Ok(Loaded { edges, report })
+    let counts = PartCounts {
+        format: Format::Parquet,
+        names: files[0].columns.names.clone(),
+        files: (0..files.len()).map(|at| (tally.edges.get(at).copied().unwrap_or(0), None)).collect(),
+        lines: jobs.iter().map(|job| job.rows).sum(),
+        bytes_read: bytes_total,
+        bytes_parsed: jobs.iter().map(|job| job.bytes).sum(),
+        tally,
+        types,
+    };
+    Ok(LoadedPart { edges, counts })
 }
 
 /// Reads a file's metadata and finds its columns.
@@ -162,11 +168,11 @@ fn check_like_first(files: &[File<'_>], file: &File<'_>) -> Result<(), Error> {
     }
 }
 
-/// Adds a file's row groups, and says how many rows it has.
-fn add_jobs(at: usize, file: &File<'_>, jobs: &mut Vec<Job>) -> Result<u64, Error> {
+/// Adds those of a file's row groups that begin in the part.
+fn add_jobs(at: usize, file: &File<'_>, cut: &Cut, jobs: &mut Vec<Job>) -> Result<(), Error> {
     // The file's own numbers; a negative one is damage.
     let whole = |number: i64| u64::try_from(number).map_err(|error| damaged(file.path, error));
-    let mut rows_before = 0;
+    let (mut rows_before, mut bytes_before) = (0, 0);
     for (row_group, metadata) in file.metadata.metadata().row_groups().iter().enumerate() {
         let bytes_on_disk = whole(metadata.compressed_size())?;
         let mut bytes = 0;
@@ -175,10 +181,14 @@ fn add_jobs(at: usize, file: &File<'_>, jobs: &mut Vec<Job>) -> Result<u64, Erro
                 bytes += whole(metadata.column(leaf).uncompressed_size())?;
             }
         }
-        jobs.push(Job { file: at, row_group, rows_before, bytes_on_disk, bytes });
-        rows_before += whole(metadata.num_rows())?;
+        let rows = whole(metadata.num_rows())?;
+        if cut.holds(at, bytes_before) {
+            jobs.push(Job { file: at, row_group, rows_before, rows, bytes_on_disk, bytes });
+        }
+        rows_before += rows;
+        bytes_before = cut.length(at).min(bytes_before.saturating_add(bytes_on_disk));
     }
-    Ok(rows_before)
+    Ok(())
 }
 
 /// The columns that are read.

@@ -1,12 +1,9 @@
 //! What was read and how it was understood.
 
 use serde::Serialize;
-use walkprint_engine::edges::EdgeList;
-use walkprint_engine::ids::ExternalIds;
-use walkprint_engine::kinds::KindList;
+use walkprint_engine::kinds::{KindList, KindLists};
 
-use crate::columns::ColumnNames;
-use crate::gather::Tally;
+use crate::part::PartCounts;
 use crate::{Format, LoadOptions};
 
 /// How far a load has come.
@@ -73,24 +70,14 @@ pub struct LoadReport {
 }
 
 impl LoadReport {
-    pub(crate) fn new(
-        format: Format,
-        names: &ColumnNames,
-        options: &LoadOptions,
-        tally: &Tally,
-        edges: &EdgeList,
-    ) -> Self {
-        let names = names.clone();
-        let types = |list: &Option<KindList>| list.as_ref().map_or(0, |list| list.names.len() as u64);
-        let typed = |list: &Option<KindList>| {
-            list.as_ref().map_or(0, |list| list.codes.iter().filter(|&code| code != 0).count() as u64)
-        };
+    pub(crate) fn new(counts: &PartCounts, options: &LoadOptions, nodes: u64, integer_ids: bool) -> Self {
+        let (names, tally) = (counts.names.clone(), &counts.tally);
         LoadReport {
-            format,
-            files: 0,
-            bytes_read: 0,
-            bytes_parsed: 0,
-            lines: 0,
+            format: counts.format,
+            files: counts.files.len(),
+            bytes_read: counts.bytes_read,
+            bytes_parsed: counts.bytes_parsed,
+            lines: counts.lines,
             comment_lines: tally.comment_lines,
             edges_read: tally.edges.iter().sum(),
             self_loops: tally.self_loops,
@@ -100,21 +87,31 @@ impl LoadReport {
             weight_column: names.weight,
             type_column: names.kind,
             types_used: options.uses_types(),
-            edge_types: types(&edges.kinds.edges),
-            typed_edges: typed(&edges.kinds.edges),
-            node_types: types(&edges.kinds.nodes),
-            typed_nodes: typed(&edges.kinds.nodes),
+            edge_types: 0,
+            typed_edges: 0,
+            node_types: 0,
+            typed_nodes: 0,
             ignored_columns: names.ignored,
             weight_min: tally.weight_range.map(|(min, _)| min),
             weight_max: tally.weight_range.map(|(_, max)| max),
-            nodes: edges.ids.len() as u64,
-            integer_ids: matches!(edges.ids, ExternalIds::Integers(_)),
+            nodes,
+            integer_ids,
             notes: names.notes,
         }
     }
 
-    /// The report with how much was read.
-    pub(crate) fn with_volume(self, files: usize, bytes_read: u64, bytes_parsed: u64, lines: u64) -> Self {
-        LoadReport { files, bytes_read, bytes_parsed, lines, ..self }
+    /// The report with the types of nodes and edges.
+    pub(crate) fn with_kinds(self, kinds: &KindLists) -> Self {
+        let types = |list: &Option<KindList>| list.as_ref().map_or(0, |list| list.names.len() as u64);
+        let typed = |list: &Option<KindList>| {
+            list.as_ref().map_or(0, |list| list.codes.iter().filter(|&code| code != 0).count() as u64)
+        };
+        LoadReport {
+            edge_types: types(&kinds.edges),
+            typed_edges: typed(&kinds.edges),
+            node_types: types(&kinds.nodes),
+            typed_nodes: typed(&kinds.nodes),
+            ..self
+        }
     }
 }

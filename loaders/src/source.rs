@@ -1,12 +1,14 @@
 //! Opening a file, decompressing it, and counting what was read.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
+use memchr::{memchr, memchr_iter};
 
 use crate::Error;
 use crate::error::Problem;
@@ -35,6 +37,8 @@ pub(crate) fn open(path: &Path) -> Result<File, Error> {
 pub(crate) struct Source {
     path: PathBuf,
     encoding: Option<&'static str>,
+    /// Where in the file it begins.
+    start: u64,
     reader: Box<dyn Read>,
     bytes: u64,
 }
@@ -70,7 +74,27 @@ impl Source {
             Some(_) => Box::new(zstd::Decoder::with_buffer(raw).map_err(failed)?),
             None => Box::new(raw),
         };
-        Ok(Source { path: path.to_owned(), encoding, reader, bytes: 0 })
+        Ok(Source { path: path.to_owned(), encoding, start: 0, reader, bytes: 0 })
+    }
+
+    /// Opens a stretch of a file that is not compressed.
+    pub(crate) fn stretch(path: &Path, stretch: Range<u64>, bytes_read: &Arc<AtomicU64>) -> Result<Source, Error> {
+        let failed = |source| Error::Read { path: path.to_owned(), source };
+        let mut file = open(path)?;
+        file.seek(SeekFrom::Start(stretch.start)).map_err(failed)?;
+        let counted = Counted { file, bytes: Arc::clone(bytes_read) };
+        let reader = io::BufReader::with_capacity(READ_BYTES, counted).take(stretch.end - stretch.start);
+        Ok(Source { path: path.to_owned(), encoding: None, start: stretch.start, reader: Box::new(reader), bytes: 0 })
+    }
+
+    /// Whether the file is compressed.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.encoding.is_some()
+    }
+
+    /// Where in the file it begins.
+    pub(crate) fn start(&self) -> u64 {
+        self.start
     }
 
     /// The file.
@@ -96,6 +120,52 @@ impl Source {
                 Err(Error::Decompress { path: self.path.clone(), encoding, bytes: self.bytes, source })
             }
         }
+    }
+}
+
+/// Where the first line begins that begins at a place of a file or behind it; the end of the file if there is none.
+pub(crate) fn line_start(path: &Path, place: u64) -> Result<u64, Error> {
+    if place == 0 {
+        return Ok(0);
+    }
+    let mut at = place - 1;
+    let end = each_buffer(path, at..u64::MAX, |bytes| {
+        let found = memchr(b'\n', bytes);
+        at += found.map_or(bytes.len(), |end| end + 1) as u64;
+        found.is_none()
+    });
+    end.map(|()| at)
+}
+
+/// A problem in a line, which was counted from a place of the file that was not its beginning. Cost: what lies before that
+/// place is read.
+pub(crate) fn at_line(problem: Problem, path: &Path, start: u64, line: u64) -> Error {
+    let mut before = 0;
+    match each_buffer(path, 0..start, |bytes| {
+        before += memchr_iter(b'\n', bytes).count() as u64;
+        true
+    }) {
+        Ok(()) => problem.at_line(path, before + line),
+        Err(error) => error,
+    }
+}
+
+/// Calls `visit` with the bytes of a stretch of a file, some at a time, until it answers false.
+fn each_buffer(path: &Path, stretch: Range<u64>, mut visit: impl FnMut(&[u8]) -> bool) -> Result<(), Error> {
+    let failed = |source| Error::Read { path: path.to_owned(), source };
+    let mut file = open(path)?;
+    file.seek(SeekFrom::Start(stretch.start)).map_err(failed)?;
+    let mut reader = io::BufReader::with_capacity(READ_BYTES, file.take(stretch.end - stretch.start));
+    loop {
+        let bytes = match reader.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            bytes => bytes.map_err(failed)?,
+        };
+        if bytes.is_empty() || !visit(bytes) {
+            return Ok(());
+        }
+        let read = bytes.len();
+        reader.consume(read);
     }
 }
 

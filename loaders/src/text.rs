@@ -4,21 +4,23 @@
 //! taken by some thread; these finish theirs, and the error of the earliest block is the one that is told. So the
 //! error does not depend on the number of threads either.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use memchr::memchr;
+use walkprint_engine::kinds::KindLists;
 
 use crate::blocks::{Blocks, Cut, lines_in};
-use crate::columns::{self, ColumnNames, Named};
+use crate::columns::{self, ColumnNames, Columns, Named};
 use crate::error::Problem;
-use crate::gather::{Gauge, Sink, Tally, assemble};
+use crate::gather::{Gathered, Gauge, Sink, assemble};
+use crate::part::{Cut as PartCut, Part, check_can_be_cut};
 use crate::source::{self, Source};
-use crate::{Error, Format, LoadOptions, LoadReport, Loaded, Progress, delimited, edge_list, matrix_market};
+use crate::{Error, Format, LoadOptions, LoadedPart, PartCounts, Progress, delimited, edge_list, matrix_market};
 
 /// A byte order mark, which some programs put before UTF-8.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -56,16 +58,34 @@ impl Layout {
 
     /// Whether an edge stands for both directions, whatever the options say.
     fn symmetric(&self) -> bool {
-        matches!(self, Layout::MatrixMarket(layout) if layout.symmetric)
+        self.matrix().is_some_and(|layout| layout.symmetric)
+    }
+
+    fn matrix(&self) -> Option<&matrix_market::Layout> {
+        if let Layout::MatrixMarket(layout) = self { Some(layout) } else { None }
+    }
+
+    fn is_delimited(&self) -> bool {
+        matches!(self, Layout::Delimited(_))
+    }
+
+    fn columns(&self) -> Option<&Columns> {
+        match self {
+            Layout::EdgeList(layout) => Some(&layout.columns),
+            Layout::Delimited(layout) => Some(&layout.columns),
+            Layout::MatrixMarket(_) => None,
+        }
     }
 }
 
-/// A part of a file, on its way to a parsing thread.
+/// A piece of a file, on its way to a parsing thread.
 struct Block<'paths> {
     sequence: u64,
     file: usize,
     path: &'paths Path,
     layout: Arc<Layout>,
+    /// Where in the file lines are counted from.
+    start: u64,
     first_line: u64,
     bytes: Vec<u8>,
 }
@@ -75,20 +95,31 @@ struct Block<'paths> {
 struct Read {
     bytes_parsed: u64,
     lines: u64,
-    layouts: Vec<(Format, Arc<Layout>)>,
+    /// Of each file that was looked at.
+    layouts: Vec<Option<(Format, Arc<Layout>)>>,
+}
+
+impl Read {
+    /// The first file is always looked at.
+    fn first(&self) -> Option<&(Format, Arc<Layout>)> {
+        self.layouts.first()?.as_ref()
+    }
 }
 
 pub(crate) fn load(
     paths: &[PathBuf],
     options: &LoadOptions,
+    part: Part,
     progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
     block_bytes: usize,
-) -> Result<Loaded, Error> {
-    let mut bytes_total = 0;
+) -> Result<LoadedPart, Error> {
+    let mut lengths = Vec::with_capacity(paths.len());
     for path in paths {
-        bytes_total += source::length(path)?;
+        lengths.push(source::length(path)?);
+        check_can_be_cut(part, path)?;
     }
-    let gauge = Gauge::new(bytes_total, options.memory_bytes);
+    let cut = PartCut::new(part, &lengths);
+    let gauge = Gauge::new(cut.bytes(), options.memory_bytes);
     let threads = options.threads.max(1);
     let stop = AtomicBool::new(false);
     // Two blocks wait for each thread: enough to bridge a slow read, and a bound on memory.
@@ -101,7 +132,7 @@ pub(crate) fn load(
             })
             .collect();
         drop(receiver);
-        let reader = Reader { options, progress, block_bytes, gauge: &gauge, stop: &stop };
+        let reader = Reader { options, progress, block_bytes, gauge: &gauge, stop: &stop, part, cut: &cut };
         let read = reader.read_files(paths, sender);
         let joined =
             parsing.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
@@ -121,38 +152,27 @@ pub(crate) fn load(
         return Err(error);
     }
     let read = read?;
-    let sizes = read.layouts.iter().filter_map(|(_, layout)| match &**layout {
-        Layout::MatrixMarket(layout) => Some(layout.size),
-        _ => None,
-    });
-    let (mut edges, tally) = assemble(sinks, sizes.max(), &gauge)?;
-    edges.kinds.nodes = options.read_node_types(&edges.ids)?;
-    check_counts(paths, &read, &tally)?;
-    let (format, layout) = &read.layouts[0];
-    let report = LoadReport::new(*format, &layout.names(), options, &tally, &edges).with_volume(
-        paths.len(),
-        gauge.bytes_read.load(Ordering::Relaxed),
-        read.bytes_parsed,
-        read.lines,
-    );
-    Ok(Loaded { edges, report })
-}
-
-/// Every file has edges, and as many as it says.
-fn check_counts(paths: &[PathBuf], read: &Read, tally: &Tally) -> Result<(), Error> {
-    for (file, ((_, layout), path)) in read.layouts.iter().zip(paths).enumerate() {
-        let edges = tally.edges.get(file).copied().unwrap_or(0);
-        if let Layout::MatrixMarket(layout) = &**layout
-            && layout.entries != edges
-        {
-            let expected = format!("{} entries, as its size line says", layout.entries);
-            return Err(Problem::new(expected, edges.to_string()).of_file(path));
-        }
-        if edges == 0 {
-            return Err(Problem::new("edges", "a file without any").of_file(path));
-        }
+    let matrices = || read.layouts.iter().map(|layout| layout.as_ref().and_then(|(_, layout)| layout.matrix()));
+    let Gathered { mut edges, tally, types } =
+        assemble(sinks, matrices().flatten().map(|layout| layout.size).max(), part, &gauge)?;
+    if !part.is_all() {
+        edges.kinds = KindLists::default(); // they have weighed their edges, and are not kept
     }
-    Ok(())
+    let entries = matrices().map(|layout| layout.map(|layout| layout.entries));
+    let edges_of = |file: usize| tally.edges.get(file).copied().unwrap_or(0);
+    let files = (0..).zip(entries).map(|(file, entries)| (edges_of(file), entries)).collect();
+    let (format, layout) = read.first().expect("the first file is looked at in every part");
+    let counts = PartCounts {
+        format: *format,
+        names: layout.names(),
+        files,
+        lines: read.lines,
+        bytes_read: if part.is_all() { gauge.bytes_read.load(Ordering::Relaxed) } else { cut.bytes() },
+        bytes_parsed: read.bytes_parsed,
+        tally,
+        types,
+    };
+    Ok(LoadedPart { edges, counts })
 }
 
 /// What a parsing thread does, until there are no more blocks or some thread met an error.
@@ -174,7 +194,7 @@ fn parse_blocks(
             Layout::Delimited(layout) => delimited::parse(layout, &block.bytes, block.first_line, &mut sink),
             Layout::MatrixMarket(layout) => matrix_market::parse(layout, &block.bytes, block.first_line, &mut sink),
         };
-        let outcome = outcome.map_err(|(line, problem)| problem.at_line(block.path, line));
+        let outcome = outcome.map_err(|(line, problem)| source::at_line(problem, block.path, block.start, line));
         let now = sink.end();
         outcome.and_then(|()| gauge.holds(held, now)).map_err(|error| {
             stop.store(true, Ordering::Release);
@@ -192,31 +212,68 @@ struct Reader<'load> {
     block_bytes: usize,
     gauge: &'load Gauge,
     stop: &'load AtomicBool,
+    part: Part,
+    cut: &'load PartCut,
+}
+
+/// What there is to read of a file.
+struct Opened {
+    format: Format,
+    layout: Layout,
+    /// `None`: nothing.
+    blocks: Option<Blocks>,
+    /// Lines and bytes before the blocks.
+    before: (u64, u64),
+    /// The blocks are not the whole file.
+    is_cut: bool,
 }
 
 impl Reader<'_> {
-    /// Reads all files and sends their blocks, until the end or until a parsing thread met an error.
+    /// Reads the part's pieces of all files and sends their blocks, until the end or until a parsing thread met an error.
     fn read_files<'paths>(&self, paths: &'paths [PathBuf], sender: Sender<Block<'paths>>) -> Result<Read, Error> {
         let mut read = Read::default();
         let mut sequence = 0;
         for (file, path) in paths.iter().enumerate() {
-            if let Some(&(expected, _)) = read.layouts.first()
+            if let Some(&(expected, _)) = read.first()
                 && self.options.format.or_else(|| Format::from_name(path)) == Some(Format::Parquet)
             {
                 let (first, path) = (paths[0].clone(), path.clone());
                 return Err(Error::MixedFormats { first, expected, path, got: Format::Parquet });
             }
-            let mut blocks = Blocks::new(Source::open(path, &self.gauge.bytes_read)?, self.block_bytes);
-            let (format, layout) = self.begin(path, &mut blocks)?;
-            if let Some((first_format, first)) = read.layouts.first() {
+            let within = self.cut.within(file);
+            // The sizes of all matrices together say which nodes there are.
+            let is_matrix = read.first().is_some_and(|(_, layout)| layout.matrix().is_some());
+            if within.is_none() && file != 0 && !is_matrix {
+                read.layouts.push(None);
+                continue;
+            }
+            let opened = match self.open(file, path, within.clone()) {
+                Err(_) if within.is_none() && file != 0 => {
+                    read.layouts.push(None); // whose file it is reports it
+                    continue;
+                }
+                opened => opened?,
+            };
+            let Opened { format, layout, blocks, before, is_cut } = opened;
+            if let Some((first_format, first)) = read.first() {
                 check_like_first(&paths[0], *first_format, first, path, format, &layout)?;
             }
+            if let Some(columns) = layout.columns() {
+                self.part.check_types(path, columns)?;
+            }
             let layout = Arc::new(layout);
-            read.layouts.push((format, Arc::clone(&layout)));
+            read.layouts.push(Some((format, Arc::clone(&layout))));
+            let Some(mut blocks) = blocks else { continue };
             let mut lines = blocks.line() - 1;
-            while let Some((first_line, bytes)) = blocks.next_block(layout.cut())? {
+            // As long as a file that is cut has no quotes, its records are its lines.
+            let ends = if is_cut { Cut::Lines } else { layout.cut() };
+            while let Some((first_line, bytes)) = blocks.next_block(ends)? {
+                if is_cut && layout.is_delimited() && memchr(b'"', &bytes).is_some() {
+                    return Err(Error::Quotes { path: path.clone() });
+                }
                 lines = first_line - 1 + lines_in(&bytes) + u64::from(!bytes.ends_with(b"\n"));
-                let block = Block { sequence, file, path, layout: Arc::clone(&layout), first_line, bytes };
+                let start = blocks.source().start();
+                let block = Block { sequence, file, path, layout: Arc::clone(&layout), start, first_line, bytes };
                 sequence += 1;
                 // Sending fails when all parsing threads have stopped.
                 if self.stop.load(Ordering::Acquire) || sender.send(block).is_err() {
@@ -224,11 +281,39 @@ impl Reader<'_> {
                 }
                 self.tell_progress()?;
             }
-            read.lines += lines;
-            read.bytes_parsed += blocks.bytes();
+            read.lines += lines + before.0;
+            read.bytes_parsed += blocks.bytes() + before.1;
         }
         self.tell_progress()?;
         Ok(read)
+    }
+
+    /// Finds the layout of a file, and what the part has of it.
+    fn open(&self, file: usize, path: &Path, within: Option<Range<u64>>) -> Result<Opened, Error> {
+        let whole = |bytes_read: &Arc<AtomicU64>| -> Result<(Format, Layout, Blocks), Error> {
+            let mut blocks = Blocks::new(Source::open(path, bytes_read)?, self.block_bytes);
+            let (format, layout) = self.begin(path, &mut blocks)?;
+            Ok((format, layout, blocks))
+        };
+        if self.part.is_all() {
+            let (format, layout, blocks) = whole(&self.gauge.bytes_read)?;
+            return Ok(Opened { format, layout, blocks: Some(blocks), before: (0, 0), is_cut: false });
+        }
+        let (format, layout, begun) = whole(&Arc::default())?;
+        let is_cut = !begun.source().is_compressed() && (self.part.cuts_delimited() || !layout.is_delimited());
+        if !is_cut {
+            let blocks = if self.cut.holds(file, 0) { Some(whole(&self.gauge.bytes_read)?.2) } else { None };
+            return Ok(Opened { format, layout, blocks, before: (0, 0), is_cut });
+        }
+        let Some(within) = within else {
+            return Ok(Opened { format, layout, blocks: None, before: (0, 0), is_cut });
+        };
+        let before = if within.start == 0 { (begun.line() - 1, begun.skipped()) } else { (0, 0) };
+        let data = begun.skipped();
+        let bound = |place: u64| if place <= data { Ok(data) } else { source::line_start(path, place) };
+        let stretch = bound(within.start)?..bound(within.end)?;
+        let blocks = Blocks::new(Source::stretch(path, stretch, &self.gauge.bytes_read)?, self.block_bytes);
+        Ok(Opened { format, layout, blocks: Some(blocks), before, is_cut })
     }
 
     fn tell_progress(&self) -> Result<(), Error> {

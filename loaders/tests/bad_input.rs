@@ -354,7 +354,12 @@ fn files_that_cannot_be_opened() {
     };
     assert_eq!(message("none.txt"), Err("could not read none.txt".to_owned()));
     fs::create_dir(files.path("directory.csv")).expect("a directory");
-    assert_eq!(message("directory.csv"), Err("directory.csv: expected a file, got a directory".to_owned()));
+    assert_eq!(
+        message("directory.csv"),
+        Err("directory.csv: expected files of edges, got a directory without any".to_owned())
+    );
+    fs::create_dir(files.path("directory.csv").join("inner")).expect("a directory");
+    assert_eq!(message("directory.csv"), Err("directory.csv/inner: expected a file, got a directory".to_owned()));
     fs::set_permissions(files.path("secret.txt"), fs::Permissions::from_mode(0o000)).expect("own file");
     if fs::read(files.path("secret.txt")).is_ok() {
         println!("skipped: no file is closed to this user");

@@ -1,6 +1,8 @@
 //! Keeps: **a store that was written once is read for ever, or refused by its version.** The stores under `tests/golden`
-//! were written by earlier programs; today's must open them, answer from them, and build the same bytes again. The last
-//! pins the walks' random numbers: an index may be resumed by a later program.
+//! were written by earlier programs; today's must open them, answer from them, and build the same rows, labels and
+//! fingerprints again. The last pins the walks' random numbers: an index may be resumed by a later program.
+
+use std::collections::BTreeMap;
 
 use walkprint_engine::error::Error;
 use walkprint_engine::file::FORMAT_VERSION;
@@ -64,15 +66,39 @@ fn golden_stores_answer() {
     }
 }
 
+/// The sections of a binary file by their ids. (Header: the number of sections at 24; the table from 64: id, and at 8 and 16
+/// where the section lies.)
+fn sections(bytes: &[u8]) -> BTreeMap<u32, &[u8]> {
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let long = |at: usize| usize::try_from(u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())).unwrap();
+    let rows = (0..word(24) as usize).map(|section| 64 + 32 * section);
+    rows.map(|row| (word(row), &bytes[long(row + 8)..long(row + 8) + long(row + 16)])).collect()
+}
+
+/// Rows, labels and fingerprints are the same bytes. The stores were made when the digest of a graph was that of its file;
+/// where that digest is written down, and in the section that holds today's, they differ.
 #[test]
-fn golden_stores_are_built_again_byte_for_byte() {
+fn golden_stores_are_built_again() {
     let fresh = tempfile::tempdir().unwrap();
     make(fresh.path());
     for Golden { name, .. } in all() {
-        let (old, new) = (files(&directory(FORMAT_VERSION).join(name)), files(&fresh.path().join(name)));
+        let (old, new) = (directory(FORMAT_VERSION).join(name), fresh.path().join(name));
+        let index = |path| Store::open(path).unwrap().manifest().indexes[0].fingerprint_digest.clone();
+        assert_eq!(index(&old), index(&new), "{name}");
+        let (old, new) = (files(&old), files(&new));
         assert!(old.keys().eq(new.keys()), "{name}: {:?}, now {:?}", old.keys(), new.keys());
-        for (file, bytes) in &old {
-            assert!(new[file] == *bytes, "{name}/{file}: other bytes");
+        for (file, bytes) in old.iter().filter(|(file, _)| !file.ends_with(".wpm")) {
+            let mut today = sections(&new[file]);
+            for (section, bytes) in sections(bytes) {
+                let now = today.remove(&section).unwrap_or_else(|| panic!("{name}/{file}: no section {section}"));
+                if file.ends_with(".wps") && section == 1 {
+                    assert!(now[..24] == bytes[..24] && now[40..] == bytes[40..], "{name}/{file}: another head");
+                } else {
+                    assert!(now == bytes, "{name}/{file}: other bytes in section {section}");
+                }
+            }
+            let added: Vec<u32> = today.into_keys().collect();
+            assert_eq!(added, if file.ends_with(".wpg") { vec![6] } else { vec![] }, "{name}/{file}");
         }
     }
 }

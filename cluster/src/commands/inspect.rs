@@ -1,8 +1,9 @@
 //! `walkprint inspect`.
 
 use serde_json::json;
+use walkprint_cluster::load::imbalance;
 use walkprint_engine::kinds::KindCount;
-use walkprint_engine::store::Store;
+use walkprint_engine::store::{ShardEntry, Store};
 
 use crate::arguments::InspectArguments;
 use crate::terminal::{Outcome, count, print, print_json, size};
@@ -21,6 +22,15 @@ pub(crate) fn run(arguments: InspectArguments) -> anyhow::Result<Outcome> {
         described["bytes"] = json!(graph.bytes);
         described["labels_bytes"] = json!(graph.labels_bytes);
         described["loaded"] = graph.loaded.clone();
+        if store.is_sharded() {
+            let here = |file: &str| store.path().join(file).exists();
+            let shards = graph.shards.iter().map(|shard| {
+                let mut described = serde_json::to_value(shard).expect("plain fields serialize");
+                described["here"] = json!(here(&shard.file) && here(&shard.labels_file));
+                described
+            });
+            described["shards"] = json!(shards.collect::<Vec<_>>());
+        }
         described["types"] = json!(kinds.as_ref().map(|kinds| {
             json!({ "nodes": kinds.count_nodes(), "edges": kinds.count_edges(), "bytes": kinds.bytes() })
         }));
@@ -63,6 +73,16 @@ pub(crate) fn run(arguments: InspectArguments) -> anyhow::Result<Outcome> {
         size(graph.labels_bytes),
         &graph.digest[..16.min(graph.digest.len())],
     );
+    if store.is_sharded() {
+        let here =
+            |shard: &&ShardEntry| [&shard.file, &shard.labels_file].iter().all(|file| store.path().join(file).exists());
+        let present = graph.shards.iter().filter(here).count();
+        text += &format!(
+            "shards    {}, of which {present} here; the largest {:.2} times the mean\n",
+            graph.shards.len(),
+            imbalance(&graph.shards)
+        );
+    }
     if let Some(kinds) = &kinds {
         text += &describe_kinds("node types", &kinds.count_nodes());
         text += &describe_kinds("edge types", &kinds.count_edges());

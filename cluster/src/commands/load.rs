@@ -5,16 +5,20 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
-use walkprint_cluster::load::{LoadJob, LoadOutcome, LoadPhase, load_store};
+use walkprint_cluster::error::Error;
+use walkprint_cluster::load::{LoadJob, LoadOutcome, LoadPhase, imbalance, load_shards, load_store};
+use walkprint_engine::graph::NodeOrder;
 use walkprint_engine::store::GraphEntry;
 use walkprint_loaders::{LoadOptions, LoadReport};
 
 use crate::arguments::LoadArguments;
-use crate::terminal::{Outcome, count, duration, print, print_json, processors, progress_bar, size, stop_flag};
+use crate::terminal::{Outcome, count, duration, note, print, print_json, processors, progress_bar, size, stop_flag};
 
+const ADVICE: &str = "the store is as it was: run the same command again";
 const BAR: &str = "{spinner} {msg:<12} {bar:32} {bytes:>10}/{total_bytes:<10} {bytes_per_sec:>12}  {eta:>4} left";
 
 pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
+    let in_shards = arguments.shards.is_some() || arguments.together.are_given();
     let job = LoadJob {
         inputs: arguments.inputs,
         options: LoadOptions {
@@ -29,11 +33,24 @@ pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
             threads: arguments.workers.unwrap_or_else(processors),
             memory_bytes: arguments.memory,
         },
-        order: arguments.order,
+        order: arguments.order.unwrap_or(if in_shards { NodeOrder::Id } else { NodeOrder::default() }),
         replace: arguments.replace,
     };
     let stop = stop_flag()?;
-    let outcome = load(&arguments.into, &job, &stop)?;
+    let outcome = if in_shards {
+        // A worker reads with threads of its own: there is one for each shard.
+        let workers = arguments.shards.unwrap_or(1);
+        let processes = arguments.together.join(workers, &agreement(&job), ADVICE, &stop)?;
+        let me = processes.process();
+        let outcome = watched(|watch| load_shards(&arguments.into, &job, processes, &stop, watch))?;
+        if me != 0 {
+            note(&format!("walkprint: process {me} is done: its shard is in {}", arguments.into.display()));
+            return Ok(Outcome::Done);
+        }
+        outcome
+    } else {
+        load(&arguments.into, &job, &stop)?
+    };
     if arguments.json {
         print_json(&json!({
             "store": arguments.into.display().to_string(),
@@ -41,6 +58,7 @@ pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
             "graph": outcome.graph.report,
             "digest": outcome.graph.digest,
             "bytes": stored_bytes(&outcome.graph),
+            "shards": outcome.graph.shards,
             "seconds": {
                 "reading": outcome.reading.as_secs_f64(),
                 "building": outcome.building.as_secs_f64(),
@@ -53,10 +71,29 @@ pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// What all processes of a load must have in common.
+fn agreement(job: &LoadJob) -> Vec<(&'static str, String)> {
+    // Files may lie elsewhere, and threads and memory differ; what is read of the files must not.
+    let inputs = job.inputs.len();
+    let options = LoadOptions { threads: 1, memory_bytes: None, node_types: None, ..job.options.clone() };
+    vec![
+        ("command", if job.replace { "load --replace" } else { "load" }.to_owned()),
+        ("number of inputs", inputs.to_string()),
+        ("way of reading (--format, --undirected, columns, --edge-weights)", format!("{options:?}")),
+        ("order of nodes (--order)", job.order.to_string()),
+    ]
+}
+
 /// Loads with a progress bar.
 pub(crate) fn load(store: &Path, job: &LoadJob, stop: &AtomicBool) -> anyhow::Result<LoadOutcome> {
+    watched(|watch| load_store(store, job, stop, watch))
+}
+
+fn watched(
+    load: impl FnOnce(&(dyn Fn(LoadPhase) + Sync)) -> Result<LoadOutcome, Error>,
+) -> anyhow::Result<LoadOutcome> {
     let bar = progress_bar(0, BAR);
-    let outcome = load_store(store, job, stop, &|phase| match phase {
+    let outcome = load(&|phase| match phase {
         LoadPhase::Reading(progress) => {
             bar.set_message("reading");
             bar.set_length(progress.bytes_total);
@@ -121,7 +158,14 @@ fn describe(store: &Path, outcome: &LoadOutcome) -> String {
         duration(*writing),
         rate(bytes, writing.as_secs_f64())
     ));
-    lines.push(format!("next      walkprint index {}", store.display()));
+    let store = store.display();
+    lines.push(match graph.shards.len() {
+        0 => format!("next      walkprint index {store}"),
+        shards => format!(
+            "shards    {shards}, the largest {:.2} times the mean; walkprint gather {store} --into OTHER makes one of them",
+            imbalance(&graph.shards)
+        ),
+    });
     lines.join("\n") + "\n"
 }
 

@@ -2,6 +2,8 @@
 
 pub(crate) mod load;
 
+pub(crate) mod gather;
+
 pub(crate) mod index;
 
 pub(crate) mod plan;

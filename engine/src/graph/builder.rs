@@ -37,6 +37,24 @@ pub struct BuildReport {
     pub order: String,
 }
 
+impl BuildReport {
+    /// Takes what was found in other rows of the same graph.
+    pub fn merge(&mut self, other: &BuildReport) {
+        self.nodes += other.nodes;
+        self.edges += other.edges;
+        self.parallel_edges_merged += other.parallel_edges_merged;
+        self.zero_weight_edges += other.zero_weight_edges;
+        self.self_loops += other.self_loops;
+        self.dangling_nodes += other.dangling_nodes;
+        self.weighted |= other.weighted;
+        self.weight_range = match (self.weight_range, other.weight_range) {
+            (Some((low, high)), Some((also_low, also_high))) => Some((low.min(also_low), high.max(also_high))),
+            (range, also) => range.or(also),
+        };
+        self.largest_degree = self.largest_degree.max(other.largest_degree);
+    }
+}
+
 /// A graph, its ids, and which rank each node has.
 #[derive(Debug, Clone)]
 pub struct BuiltGraph {
@@ -80,13 +98,15 @@ pub fn build(edges: EdgeList, order: NodeOrder) -> Result<BuiltGraph> {
     let mut rows = Rows::grouped(nodes, sources, targets, weights, codes);
     let zero_weight_edges = rows.drop_zero_weights();
     rows.sort_each();
-    rows.merge_parallel(&mut sets)?;
+    if rows.has_parallel() {
+        rows.add_up_parallel(&mut sets)?;
+    }
     let rank_of_node = order.ranks(&rows.offsets, &rows.targets);
     if order != NodeOrder::Id {
         rows = rows.renumbered(&rank_of_node);
         rows.sort_each();
     }
-    let report = rows.report(input_edges, zero_weight_edges, order);
+    let report = rows.report(0, input_edges, zero_weight_edges, order);
     let kinds = KindTables {
         nodes: kinds.nodes.map(|list| in_node_order(list, &rank_of_node)),
         edges: edge_names.zip(rows.kinds).map(|(names, codes)| (names, sets, codes)),
@@ -103,10 +123,10 @@ fn in_node_order(KindList { names, codes }: KindList, rank_of_node: &[u32]) -> K
 }
 
 /// Rows under construction.
-struct Rows {
-    offsets: Vec<u64>,
-    targets: Vec<NodeId>,
-    weights: Option<Vec<f64>>,
+pub(super) struct Rows {
+    pub(super) offsets: Vec<u64>,
+    pub(super) targets: Vec<NodeId>,
+    pub(super) weights: Option<Vec<f64>>,
     /// The set of types of each edge.
     kinds: Option<Codes>,
 }
@@ -114,7 +134,7 @@ struct Rows {
 #[expect(clippy::cast_possible_truncation, reason = "offsets index vectors, node numbers are below MAX_NODES")]
 impl Rows {
     /// Groups edges by source, keeping the input order within a row.
-    fn grouped(
+    pub(super) fn grouped(
         nodes: usize,
         sources: Vec<u32>,
         targets: Vec<u32>,
@@ -140,7 +160,7 @@ impl Rows {
         Rows { offsets, targets: grouped, weights: grouped_weights, kinds: grouped_kinds }
     }
 
-    fn drop_zero_weights(&mut self) -> u64 {
+    pub(super) fn drop_zero_weights(&mut self) -> u64 {
         let Some(weights) = &mut self.weights else { return 0 };
         let before = weights.len();
         let mut kept = 0;
@@ -166,7 +186,7 @@ impl Rows {
     }
 
     /// Sorts each row by target; equal targets keep their order.
-    fn sort_each(&mut self) {
+    pub(super) fn sort_each(&mut self) {
         if self.kinds.is_some() {
             return self.sort_each_with_kinds();
         }
@@ -207,15 +227,15 @@ impl Rows {
         }
     }
 
-    /// Adds up neighbouring equal targets. An unweighted graph becomes weighted when there are any.
-    fn merge_parallel(&mut self, sets: &mut KindSets) -> Result<()> {
-        let parallel = self
-            .offsets
+    /// Whether a sorted row has two edges to one target.
+    pub(super) fn has_parallel(&self) -> bool {
+        self.offsets
             .windows(2)
-            .any(|pair| self.targets[pair[0] as usize..pair[1] as usize].windows(2).any(|two| two[0] == two[1]));
-        if !parallel {
-            return Ok(());
-        }
+            .any(|pair| self.targets[pair[0] as usize..pair[1] as usize].windows(2).any(|two| two[0] == two[1]))
+    }
+
+    /// Adds up neighbouring equal targets. An unweighted graph becomes weighted.
+    pub(super) fn add_up_parallel(&mut self, sets: &mut KindSets) -> Result<()> {
         let mut weights = self.weights.take().unwrap_or_else(|| vec![1.0; self.targets.len()]);
         let mut kept = 0;
         for row in 0..self.offsets.len() - 1 {
@@ -275,12 +295,19 @@ impl Rows {
         Rows { offsets, targets, weights, kinds }
     }
 
-    fn report(&self, input_edges: u64, zero_weight_edges: u64, order: NodeOrder) -> BuildReport {
+    /// What was found in rows of which the first is that of node `first`.
+    pub(super) fn report(
+        &self,
+        first: NodeId,
+        input_edges: u64,
+        zero_weight_edges: u64,
+        order: NodeOrder,
+    ) -> BuildReport {
         let edges = self.targets.len() as u64;
         let degrees = || self.offsets.windows(2).map(|pair| pair[1] - pair[0]);
         let self_loops = (0..self.offsets.len() - 1).filter(|&node| {
             let row = &self.targets[self.offsets[node] as usize..self.offsets[node + 1] as usize];
-            row.binary_search(&(node as NodeId)).is_ok()
+            row.binary_search(&(first + node as NodeId)).is_ok()
         });
         let range = |weights: &Vec<f64>| {
             weights.iter().fold((f64::INFINITY, 0.0f64), |(low, high), &weight| (low.min(weight), high.max(weight)))

@@ -13,24 +13,35 @@
 //!       4  f64              n        sum of each row's weights, 0 for dangling nodes          (weighted graphs only)
 //!       5  f64, u32, u32    m        alias table of each row: share, target, alias            (weighted graphs only)
 //!                                    16 bytes, so that no slot lies across two cache lines
+//!       6  u64              2        digest of the graph, low half first: see RowsDigest      (absent in the oldest files,
+//!                                    whose digest is the file's)
 //! ```
+//!
+//! A graph that was loaded by several processes lies in shards instead: see [`ShardFile`].
 //!
 //! **A row never has two edges to one target, nor an edge of weight zero.** (Test: `graph::builder::tests`.)
 
 mod builder;
+mod digest;
+mod gather;
 mod inflow;
 mod order;
 mod owners;
 mod rows;
 mod shard;
+mod shard_builder;
+mod shard_file;
 mod twins;
 mod walk_rows;
 
 pub use builder::{BuildReport, BuiltGraph, build};
+pub use digest::RowsDigest;
 pub use inflow::Inflow;
 pub(crate) use inflow::{InWeights, Region, SLICE, Stretch};
 pub use order::NodeOrder;
 pub use owners::{CHUNK, Owners};
 pub use rows::{Graph, Row, RowWeights};
 pub use shard::GraphShard;
+pub use shard_builder::ShardBuilder;
+pub use shard_file::{ShardFile, ShardId};
 pub use walk_rows::{AliasSlot, CheckedRows, Steps, WalkRows};

@@ -2,17 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
+use zerocopy::IntoBytes;
+
 use crate::error::{Error, Result};
 use crate::file::{FileKind, Section, SectionWriter, SectionedFile};
 use crate::ids::NodeId;
 
+use super::digest::{RowsDigest, halves, join};
 use super::walk_rows::{AliasSlot, Steps, WalkRows};
 
-const OFFSETS: u32 = 1;
+pub(super) const OFFSETS: u32 = 1;
 const TARGETS: u32 = 2;
 const WEIGHTS: u32 = 3;
 const TOTALS: u32 = 4;
 const ALIASES: u32 = 5;
+pub(super) const DIGEST: u32 = 6;
 
 /// A graph whose rows can be read.
 #[derive(Debug, Clone)]
@@ -103,13 +107,24 @@ impl Graph {
     /// # Panics
     /// When the lengths do not fit.
     pub(super) fn from_rows(offsets: Vec<u64>, targets: Vec<NodeId>, weights: Option<Vec<f64>>) -> Result<Graph> {
+        let single = weights.as_ref().is_some_and(|weights| are_single(weights));
+        Graph::from_rows_of(offsets, targets, weights, single)
+    }
+
+    /// [`Graph::from_rows`] of a part of a graph: `single` says whether every weight of the whole graph is exactly an f32.
+    pub(super) fn from_rows_of(
+        offsets: Vec<u64>,
+        targets: Vec<NodeId>,
+        weights: Option<Vec<f64>>,
+        single: bool,
+    ) -> Result<Graph> {
         assert_eq!(offsets.last().copied(), Some(targets.len() as u64), "offsets end at the number of edges");
         let weights = match weights {
             None => Weights::Equal,
             Some(weights) => {
                 assert_eq!(weights.len(), targets.len(), "one weight an edge");
                 let totals = row_totals(&offsets, &weights)?;
-                narrow(weights, totals)
+                if single { narrow(&weights, totals) } else { Weights::Double(weights.into(), totals.into()) }
             }
         };
         let path = PathBuf::from("(memory)");
@@ -127,7 +142,7 @@ impl Graph {
         self
     }
 
-    /// Writes the graph file. Returns its digest.
+    /// Writes the graph file. Returns the graph's digest: see [`RowsDigest`]. Cost: rows are read twice, once to be hashed.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -135,23 +150,42 @@ impl Graph {
     /// # Panics
     /// When the graph is weighted and has no sampling table yet.
     pub fn write(&self, path: &Path) -> Result<u128> {
-        let sections = if self.is_weighted() { 5 } else { 2 };
-        let mut writer = SectionWriter::create(path, FileKind::Graph, sections)?;
-        writer.section(OFFSETS, &self.offsets)?;
-        writer.section(TARGETS, &self.targets)?;
-        match &self.weights {
-            Weights::Equal => return writer.finish(),
-            Weights::Single(weights, totals) => {
-                writer.section(WEIGHTS, weights)?;
-                writer.section(TOTALS, totals)?;
-            }
-            Weights::Double(weights, totals) => {
-                writer.section(WEIGHTS, weights)?;
-                writer.section(TOTALS, totals)?;
-            }
+        let digest = self.digest_of_rows(0)?.finish();
+        let sections = self.stored_sections();
+        let mut writer = SectionWriter::create(path, FileKind::Graph, sections.len() + 1)?;
+        for (id, width, bytes) in sections {
+            writer.begin(id, width)?;
+            writer.append(bytes)?;
         }
-        writer.section(ALIASES, self.aliases.as_ref().expect("a weighted graph is written with its sampling table"))?;
-        writer.finish()
+        writer.section(DIGEST, &halves(digest))?;
+        writer.finish()?;
+        Ok(digest)
+    }
+
+    /// The sections of the rows in a file: each one's id, the bytes of an element, and all its bytes.
+    pub(super) fn stored_sections(&self) -> Vec<(u32, u32, &[u8])> {
+        let mut sections = vec![(OFFSETS, 8, self.offsets.as_bytes()), (TARGETS, 4, self.targets.as_bytes())];
+        let (weights, width, totals) = match &self.weights {
+            Weights::Equal => return sections,
+            Weights::Single(weights, totals) => (weights.as_bytes(), 4, totals),
+            Weights::Double(weights, totals) => (weights.as_bytes(), 8, totals),
+        };
+        let aliases = self.aliases.as_ref().expect("a weighted graph is written with its sampling table");
+        sections.extend([(WEIGHTS, width, weights), (TOTALS, 8, totals.as_bytes()), (ALIASES, 16, aliases.as_bytes())]);
+        sections
+    }
+
+    /// The rows added up for a digest; the first of them is that of node `first`. Cost: one pass over the rows.
+    ///
+    /// # Errors
+    /// When a row is damaged.
+    pub fn digest_of_rows(&self, first: NodeId) -> Result<RowsDigest> {
+        let mut digest = RowsDigest::default();
+        let rows = NodeId::try_from(self.nodes()).map_err(|_| Error::damaged(&self.path, "it has too many nodes"))?;
+        for at in 0..rows {
+            digest.add(first.saturating_add(at), &self.row(at)?);
+        }
+        Ok(digest)
     }
 
     /// Maps a graph file. Cost: constant.
@@ -160,6 +194,14 @@ impl Graph {
     /// When the file is not a whole graph file of this version.
     pub fn open(path: &Path) -> Result<Graph> {
         let file = SectionedFile::open(path, FileKind::Graph)?;
+        let mut graph = Graph::from_sections(&file)?;
+        graph.digest = stored_digest(&file)?;
+        Ok(graph)
+    }
+
+    /// Takes the rows out of a file that has [`Graph::stored_sections`].
+    pub(super) fn from_sections(file: &SectionedFile) -> Result<Graph> {
+        let path = file.path();
         let offsets: Section<u64> = file.section(OFFSETS)?;
         let targets: Section<NodeId> = file.section(TARGETS)?;
         let nodes = offsets.len().checked_sub(1).ok_or_else(|| Error::damaged(path, "it has no row offsets"))?;
@@ -191,7 +233,7 @@ impl Graph {
             expect("alias slots", slots.len(), targets.len())?;
             aliases = Some(slots);
         }
-        Ok(Graph { path: path.to_owned(), offsets, targets, weights, aliases, digest: file.digest() })
+        Ok(Graph { path: path.to_owned(), offsets, targets, weights, aliases, digest: 0 })
     }
 
     /// What walks read of the graph. Cost: constant; the sections stay mapped.
@@ -226,7 +268,7 @@ impl Graph {
         !matches!(self.weights, Weights::Equal)
     }
 
-    /// The digest of the graph file; 0 for a graph that was never written.
+    /// The digest of the graph: see [`RowsDigest`]; 0 for a graph that was never written.
     #[must_use]
     pub fn digest(&self) -> u128 {
         self.digest
@@ -295,8 +337,13 @@ impl Graph {
     /// # Errors
     /// When anything points outside: the file is damaged.
     pub fn check(&self) -> Result<()> {
-        WalkRows::new(&self.path, self.offsets.clone(), Steps::Plain(self.targets.clone())).check()?;
-        if self.aliases.is_some() { self.walk_rows().check() } else { Ok(()) }
+        self.check_part(self.nodes() as u64)
+    }
+
+    /// [`Graph::check`] of rows of a graph that has so many nodes.
+    pub(super) fn check_part(&self, nodes: u64) -> Result<()> {
+        WalkRows::new(&self.path, self.offsets.clone(), Steps::Plain(self.targets.clone())).check(nodes)?;
+        if self.aliases.is_some() { self.walk_rows().check(nodes) } else { Ok(()) }
     }
 
     /// Reads what walks read of a graph file and compares it with the checksums: row offsets, and the sampling table or
@@ -305,19 +352,30 @@ impl Graph {
     /// # Errors
     /// When any byte is not the one that was written.
     pub fn verify_walk_rows(&self) -> Result<()> {
-        let file = SectionedFile::open(&self.path, FileKind::Graph)?;
+        self.verify_walk_sections(&SectionedFile::open(&self.path, FileKind::Graph)?)
+    }
+
+    /// [`Graph::verify_walk_rows`] of the sections of any file.
+    pub(super) fn verify_walk_sections(&self, file: &SectionedFile) -> Result<()> {
         file.verify_section(OFFSETS)?;
         file.verify_section(TARGETS)?;
         if self.is_weighted() { file.verify_section(ALIASES) } else { Ok(()) }
     }
 
-    /// Reads every byte of the graph file and compares it with the checksums, then checks the rows.
+    /// Reads every byte of the graph file and compares it with the checksums, then checks the rows and adds them up for the
+    /// digest.
     ///
     /// # Errors
     /// When any byte is not the one that was written.
     pub fn verify(path: &Path) -> Result<()> {
-        SectionedFile::open(path, FileKind::Graph)?.verify()?;
-        Graph::open(path)?.check()
+        let file = SectionedFile::open(path, FileKind::Graph)?;
+        file.verify()?;
+        let graph = Graph::open(path)?;
+        graph.check()?;
+        if file.has(DIGEST) && graph.digest_of_rows(0)?.finish() != graph.digest {
+            return Err(Error::damaged(path, "its rows are not those that its digest was made of"));
+        }
+        Ok(())
     }
 
     pub(crate) fn damaged_row(&self, node: NodeId) -> Error {
@@ -343,12 +401,27 @@ fn row_totals(offsets: &[u64], weights: &[f64]) -> Result<Vec<f64>> {
     Ok(totals)
 }
 
-/// Stores weights as f32 when that loses nothing.
-fn narrow(weights: Vec<f64>, totals: Vec<f64>) -> Weights {
-    #[expect(clippy::cast_possible_truncation, reason = "compared with the original right here")]
-    if weights.iter().all(|&weight| f64::from(weight as f32) == weight) {
-        let single: Vec<f32> = weights.iter().map(|&weight| weight as f32).collect();
-        return Weights::Single(single.into(), totals.into());
+/// The digest that a graph file holds. Files that were written before digests were sums of rows have the file's own.
+fn stored_digest(file: &SectionedFile) -> Result<u128> {
+    if !file.has(DIGEST) {
+        return Ok(file.digest());
     }
-    Weights::Double(weights.into(), totals.into())
+    file.verify_section(DIGEST)?;
+    match file.section::<u64>(DIGEST)?[..] {
+        [low, high] => Ok(join([low, high])),
+        _ => Err(Error::damaged(file.path(), "its digest has not two halves")),
+    }
+}
+
+/// Whether f32 holds every weight exactly.
+pub(super) fn are_single(weights: &[f64]) -> bool {
+    #[expect(clippy::cast_possible_truncation, reason = "compared with the original right here")]
+    weights.iter().all(|&weight| f64::from(weight as f32) == weight)
+}
+
+/// Weights that are all exactly f32, as such.
+fn narrow(weights: &[f64], totals: Vec<f64>) -> Weights {
+    #[expect(clippy::cast_possible_truncation, reason = "only for weights that f32 holds exactly")]
+    let single: Vec<f32> = weights.iter().map(|&weight| weight as f32).collect();
+    Weights::Single(single.into(), totals.into())
 }

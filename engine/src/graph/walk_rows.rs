@@ -96,12 +96,12 @@ impl WalkRows {
     /// # Errors
     /// When anything points outside: the file is damaged.
     pub fn checked(self) -> Result<CheckedRows> {
-        self.check()?;
+        self.check(self.offsets.len() as u64 - 1)?;
         Ok(CheckedRows(self))
     }
 
-    pub(super) fn check(&self) -> Result<()> {
-        let nodes = self.offsets.len() as u64 - 1;
+    /// Checks rows of a graph that has so many nodes.
+    pub(super) fn check(&self, nodes: u64) -> Result<()> {
         if let Some(at) = self.offsets.windows(2).position(|pair| pair[1] < pair[0]) {
             return Err(Error::damaged(&self.path, format!("row {at} does not lie inside the graph")));
         }

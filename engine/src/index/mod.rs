@@ -18,5 +18,5 @@
 mod reader;
 mod segment;
 
-pub use reader::{Index, IndexEntry, SegmentEntry, fingerprint_digest};
+pub use reader::{Index, IndexEntry, SegmentEntry, fingerprint_digest, open_segment};
 pub use segment::{Segment, SegmentId, SegmentWriter};

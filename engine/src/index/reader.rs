@@ -79,7 +79,9 @@ impl Index {
             return Err(Error::damaged(&directory, format!("its segments cover {next} of {nodes} sources")));
         }
         let plan_digest = entry.plan.digest();
-        let open = |expected| open_segment(&directory, expected, graph_digest, plan_digest);
+        let open = |expected: &SegmentEntry| {
+            open_segment(&directory.join(&expected.file), expected, graph_digest, plan_digest)
+        };
         let segments = entry.segments.iter().map(open).collect::<Result<_>>()?;
         Ok(Index { entry: entry.clone(), directory, segments })
     }
@@ -136,13 +138,15 @@ impl Index {
     }
 }
 
-/// Opens a segment and makes sure that it is the one that the manifest lists.
-fn open_segment(directory: &Path, expected: &SegmentEntry, graph_digest: u128, plan_digest: u128) -> Result<Segment> {
-    let path = directory.join(&expected.file);
-    let segment = Segment::open(&path)?;
+/// Opens a segment, wherever it lies, and makes sure that it is the one that the manifest lists. Cost: constant.
+///
+/// # Errors
+/// When it is another, or no whole segment of this version.
+pub fn open_segment(path: &Path, expected: &SegmentEntry, graph_digest: u128, plan_digest: u128) -> Result<Segment> {
+    let segment = Segment::open(path)?;
     let id = segment.id();
     if id.pipeline != expected.pipeline || segment.file().bytes() != expected.bytes {
-        return Err(Error::damaged(&path, "it is not the segment that the manifest lists"));
+        return Err(Error::damaged(path, "it is not the segment that the manifest lists"));
     }
     for (what, got, expected) in [
         ("this segment was built from graph", id.graph_digest, graph_digest),
@@ -150,7 +154,7 @@ fn open_segment(directory: &Path, expected: &SegmentEntry, graph_digest: u128, p
     ] {
         if got != expected {
             let (expected, got) = (format!("{expected:032x}"), format!("{got:032x}"));
-            return Err(Error::Mismatch { path, what, expected, got });
+            return Err(Error::Mismatch { path: path.to_owned(), what, expected, got });
         }
     }
     Ok(segment)

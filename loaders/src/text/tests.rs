@@ -7,19 +7,73 @@ use std::path::PathBuf;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use walkprint_engine::edges::EdgeList;
+use walkprint_engine::ids::ExternalIds;
 
-use crate::{Error, LoadOptions, Loaded, load_in_blocks};
+use crate::{Error, LoadOptions, LoadReport, Loaded, Part, load_in_blocks, load_part_in_blocks};
 
 /// Loads texts as files of these names, cut into blocks of `block_bytes`.
 fn load(files: &[(&str, &str)], options: &LoadOptions, block_bytes: usize) -> Result<Loaded, String> {
+    on_disk(files, |paths| load_in_blocks(paths, options, &|_| ControlFlow::Continue(()), block_bytes))
+}
+
+/// Does something with texts as files of these names, and gives errors as text without the directory.
+fn on_disk<T>(files: &[(&str, &str)], work: impl FnOnce(&[PathBuf]) -> Result<T, Error>) -> Result<T, String> {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let mut paths: Vec<PathBuf> = Vec::new();
     for (name, content) in files {
         paths.push(directory.path().join(name));
         std::fs::write(&paths[paths.len() - 1], content).expect("a small file");
     }
-    load_in_blocks(&paths, options, &|_| ControlFlow::Continue(()), block_bytes)
-        .map_err(|error: Error| error.to_string().replace(&format!("{}/", directory.path().display()), ""))
+    work(&paths).map_err(|error| error.to_string().replace(&format!("{}/", directory.path().display()), ""))
+}
+
+/// Everything of an edge list that does not depend on who numbered the ids.
+type Edges = (Vec<String>, Vec<(String, String)>, Option<Vec<f64>>, LoadReport);
+
+fn loaded_whole(files: &[(&str, &str)], options: &LoadOptions) -> Result<Edges, String> {
+    let Loaded { edges, report } = load(files, options, 1 << 20)?;
+    let mut ids: Vec<String> = (0..edges.ids.len()).map(|rank| edges.ids.text(rank)).collect();
+    ids.sort();
+    Ok((ids, by_id(&edges), edges.weights, report))
+}
+
+/// Loads parts one after the other, as processes do side by side: the first part that is not well decides.
+fn loaded_in_parts(
+    files: &[(&str, &str)],
+    options: &LoadOptions,
+    of: u32,
+    block_bytes: usize,
+) -> Result<Edges, String> {
+    on_disk(files, |paths| {
+        let parts = |whole: bool| -> Result<Vec<_>, Error> {
+            let part = |number| match whole {
+                true => Part::new(number, of).with_delimited_files_whole(),
+                false => Part::new(number, of),
+            };
+            let load =
+                |number| load_part_in_blocks(paths, options, part(number), &|_| ControlFlow::Continue(()), block_bytes);
+            (0..of).map(load).collect()
+        };
+        let parts = match parts(false) {
+            Err(Error::Quotes { .. }) => parts(true)?,
+            parts => parts?,
+        };
+        let (mut ids, mut ends, mut weights, mut counts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let integers = |ids: &ExternalIds| matches!(ids, ExternalIds::Integers(_));
+        let integer_ids = parts.iter().all(|part| integers(&part.edges.ids));
+        let weighted = parts.iter().any(|part| part.edges.weights.is_some());
+        for part in parts {
+            ids.extend((0..part.edges.ids.len()).map(|rank| part.edges.ids.text(rank)));
+            ends.extend(by_id(&part.edges));
+            assert!(part.edges.is_empty() || part.edges.weights.is_some() == weighted);
+            weights.extend(part.edges.weights.into_iter().flatten());
+            counts.push(part.counts);
+        }
+        ids.sort();
+        ids.dedup();
+        let report = LoadReport::of_parts(paths, options, counts, ids.len() as u64, integer_ids)?;
+        Ok((ids, ends, weighted.then_some(weights), report))
+    })
 }
 
 fn undirected(threads: usize) -> LoadOptions {
@@ -88,6 +142,59 @@ fn any_number_of_threads_and_any_block_size_give_the_same_error() {
     }
 }
 
+#[test]
+fn parts_are_the_whole_whatever_the_cut() {
+    let lines: String = (0..30).map(|line| format!("{line}\t{}\t{line}.5\n", line * 13 % 29)).collect();
+    let plain: String = (0..30).map(|line| format!("{},x{line}\r\n", line * 13 % 29)).collect();
+    let matrix: String = (0..30).map(|line| format!("{} {}\n", line * 7 % 40 + 1, line * 3 % 40 + 1)).collect();
+    let matrix = format!("%%MatrixMarket matrix coordinate pattern symmetric\n%\n40 40 30\n{matrix}");
+    let inputs: Vec<Vec<(&str, String)>> = vec![
+        vec![("a.txt", format!("\u{FEFF}# comment\r\n\n{lines}% the end"))],
+        vec![("a.txt", "1 2".to_owned()), ("b.txt", "2 1\n#\n\n".to_owned()), ("c.txt", "x\t1\n".repeat(20))],
+        vec![("a.csv", format!("to,from\n{plain}")), ("b.tsv", "from\tto\nn\tx1".to_owned())],
+        vec![("a.csv", format!("to,from\n{plain}\"a\nb\",c\n{plain}")), ("b.csv", format!("from,to\n{plain}"))],
+        vec![("a.mtx", matrix.clone()), ("b.mtx", matrix.replace("40 40 30", "50 50 30"))],
+        // And what cannot be loaded: the first bad line of all is named, or what is wrong with all of them.
+        vec![("a.txt", format!("{lines}1 2\n{lines}1\t2\n"))],
+        vec![("a.txt", lines.clone()), ("b.txt", format!("{lines}\n")), ("c.txt", format!("{lines}1\t2\tx\n{lines}"))],
+        vec![("a.txt", lines.clone()), ("b.txt", "1 2\n".to_owned()), ("c.txt", "x\n".to_owned())],
+        vec![("a.txt", lines.clone()), ("b.txt", String::new())],
+        vec![("a.txt", "# nothing\n".to_owned())],
+        vec![("a.csv", format!("to,from\n{plain}a\n{plain}\"a\nb\",c\n"))],
+        vec![("a.csv", format!("to,from\n{plain}\"a\nb\",c\n{plain}a\n"))],
+        vec![("a.csv", format!("to,from\n{plain}\"a\nb,c\n{plain}a\n"))],
+        vec![("a.mtx", matrix.replace("40 40 30", "40 40 31"))],
+        vec![("a.mtx", matrix.replace("40 40 30", "39 39 30"))],
+    ];
+    let (mut good, mut bad) = (0, 0);
+    for input in &inputs {
+        let files: Vec<(&str, &str)> = input.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let whole = loaded_whole(&files, &undirected(2));
+        *if whole.is_ok() { &mut good } else { &mut bad } += 1;
+        for of in [1, 2, 3, 7, 50] {
+            for block_bytes in [1, 10, 1 << 20] {
+                let parts = loaded_in_parts(&files, &undirected(2), of, block_bytes);
+                assert_eq!(parts, whole, "{of} parts, blocks of {block_bytes} bytes: {files:?}");
+            }
+        }
+    }
+    assert_eq!((good, bad), (5, 10));
+}
+
+#[test]
+fn types_weigh_edges_of_parts_and_are_not_kept() {
+    let text = "source,target,type\na,b,likes\nb,a,cites\na,c,likes\n";
+    let options = LoadOptions { type_weights: [("likes".to_owned(), 2.0)].into(), ..undirected(1) };
+    let (_, _, weights, report) = loaded_in_parts(&[("a.csv", text)], &options, 3, 10).unwrap();
+    assert_eq!((weights, report.edge_types), (Some(vec![2.0, 2.0, 1.0, 1.0, 2.0, 2.0]), 0));
+    let refused = loaded_in_parts(&[("a.csv", text)], &undirected(1), 3, 10).unwrap_err();
+    assert!(refused.contains("--edge-weights"), "{refused}");
+    let never = LoadOptions { type_weights: [("hates".to_owned(), 2.0)].into(), ..undirected(1) };
+    let whole = load(&[("a.csv", text)], &never, 10).unwrap_err();
+    assert_eq!(loaded_in_parts(&[("a.csv", text)], &never, 3, 10).unwrap_err(), whole);
+    assert!(whole.contains("cites") && whole.contains("likes"), "{whole}");
+}
+
 /// Edges by their ids, in order.
 fn by_id(edges: &EdgeList) -> Vec<(String, String)> {
     let text = |&rank: &u32| edges.ids.text(rank as usize);
@@ -147,5 +254,7 @@ proptest! {
         let text = format!("{header}{bytes}");
         let whole = load(&[(&name, &text)], &undirected(1), 1 << 20);
         prop_assert_eq!(load(&[(&name, &text)], &undirected(2), 3), whole);
+        let whole = loaded_whole(&[(&name, &text)], &undirected(1));
+        prop_assert_eq!(loaded_in_parts(&[(&name, &text)], &undirected(1), 3, 5), whole);
     }
 }
