@@ -208,7 +208,7 @@ pub(crate) struct IndexArguments {
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(crate) memory: Option<u64>,
     /// Whether every worker reads the whole graph, or each holds the rows of the nodes that it owns
-    #[arg(long, default_value = "replicated")]
+    #[arg(long, default_value = "auto")]
     pub(crate) graph: GraphMode,
     /// Sharded: rows of more edges are spread over all workers [default: 16384]
     #[arg(long, value_name = "EDGES")]

@@ -4,15 +4,17 @@
 
 pub mod error;
 
-pub mod load;
-
-pub mod gather;
-
 pub mod workers;
 
 pub mod processes;
 
 mod wire;
+
+mod exchange;
+
+pub mod load;
+
+pub mod gather;
 
 mod assembly;
 

@@ -3,8 +3,6 @@
 //! Files of the new generation are written beside the old ones; the manifest comes last. Indexes of the old graph are
 //! dropped, unless the new graph has the very same digest: types are no part of it, so they may be added later.
 
-mod exchange;
-
 mod agreement;
 
 mod directory;

@@ -143,12 +143,18 @@ impl Plan {
     #[must_use]
     pub fn pipelines(&self, graph: &Graph) -> Vec<Pipeline> {
         let nodes = NodeId::try_from(graph.nodes()).expect("the graph's builder bounds the number of nodes");
-        let total: f64 = (0..nodes).map(|node| self.visits_of(graph.degree(node))).sum();
+        self.pipelines_of(nodes, |node| graph.degree(node))
+    }
+
+    /// The same, of nodes with these out-degrees: every node is asked for twice, in order.
+    #[must_use]
+    pub fn pipelines_of(&self, nodes: NodeId, degree: impl Fn(NodeId) -> u64) -> Vec<Pipeline> {
+        let total: f64 = (0..nodes).map(|node| self.visits_of(degree(node))).sum();
         let size = (total / PIPELINES).clamp(PIPELINE_VISITS.0, PIPELINE_VISITS.1);
         let mut pipelines = Vec::new();
         let (mut first, mut visits) = (0, 0.0);
         for node in 0..nodes {
-            visits += self.visits_of(graph.degree(node));
+            visits += self.visits_of(degree(node));
             if size <= visits || node + 1 == nodes {
                 let number = u32::try_from(pipelines.len()).expect("there are fewer pipelines than nodes");
                 pipelines.push(Pipeline { number, first, end: node + 1 });

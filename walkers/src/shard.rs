@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use walkprint_engine::graph::{AliasSlot, Graph, Owners, Steps, WalkRows};
+use walkprint_engine::graph::{AliasSlot, Graph, Owners, Steps};
 use walkprint_engine::ids::NodeId;
 
 use crate::spread::{Row, Slots};
@@ -148,16 +148,20 @@ impl OwnSlots {
         self.len() == 0
     }
 
-    /// Appends some of a file's.
-    ///
-    /// # Panics
-    /// When these are of another kind.
-    pub fn extend(&mut self, from: Steps<&[NodeId], &[AliasSlot]>, range: std::ops::Range<usize>) {
-        match (self, from) {
-            (OwnSlots::Plain(all), Steps::Plain(targets)) => all.extend_from_slice(&targets[range]),
-            (OwnSlots::Alias(all), Steps::Alias(slots)) => all.extend_from_slice(&slots[range]),
-            _ => panic!("a graph is weighted or not"),
+    /// Appends some. `None` when these are of another kind.
+    fn extend(&mut self, from: RowSlots<'_>) -> Option<()> {
+        match (self, from.0) {
+            (OwnSlots::Plain(all), Steps::Plain(targets)) => all.extend_from_slice(targets),
+            (OwnSlots::Alias(all), Steps::Alias(slots)) => all.extend_from_slice(slots),
+            _ => return None,
         }
+        Some(())
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> RowSlots<'_> {
+        RowSlots(self.view())
     }
 
     /// Bytes of one.
@@ -171,6 +175,43 @@ impl OwnSlots {
             OwnSlots::Plain(all) => Steps::Plain(all),
             OwnSlots::Alias(all) => Steps::Alias(all),
         }
+    }
+}
+
+/// Slots of one row, or of some of its places.
+#[derive(Debug, Clone, Copy)]
+pub struct RowSlots<'a>(Slots<'a>);
+
+impl<'a> RowSlots<'a> {
+    /// The places `from..to` of a row of a graph. `None` when the row has no such places, or is damaged.
+    #[must_use]
+    pub fn of(graph: &'a Graph, row: u32, from: u32, to: u32) -> Option<RowSlots<'a>> {
+        let (&start, &end) = (graph.offsets().get(row as usize)?, graph.offsets().get(row as usize + 1)?);
+        let (first, last) = (start.checked_add(from.into())?, start.checked_add(to.into())?);
+        let range = usize::try_from(first).ok()?..usize::try_from(last).ok()?;
+        if end < last {
+            return None;
+        }
+        Some(RowSlots(match graph.steps()? {
+            Steps::Plain(targets) => Steps::Plain(targets.get(range)?),
+            Steps::Alias(slots) => Steps::Alias(slots.get(range)?),
+        }))
+    }
+
+    /// How many there are.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> usize {
+        match self.0 {
+            Steps::Plain(targets) => targets.len(),
+            Steps::Alias(slots) => slots.len(),
+        }
+    }
+
+    /// The slots.
+    #[must_use]
+    pub fn steps(&self) -> Steps<&'a [NodeId], &'a [AliasSlot]> {
+        self.0
     }
 }
 
@@ -215,40 +256,40 @@ impl ShardRows {
     /// read once.
     #[must_use]
     pub fn of(graph: &Graph, owners: &Arc<Owners>, worker: usize, long: &Arc<LongRows>) -> Option<ShardRows> {
-        let rows: WalkRows = graph.walk_rows();
-        let all = rows.offsets();
-        let bounds = |node: NodeId| {
-            let (start, end) =
-                (usize::try_from(all[node as usize]).ok()?, usize::try_from(all[node as usize + 1]).ok()?);
-            (start <= end && end <= graph.edges()).then_some((start, end))
-        };
+        let find = |node, from, to| RowSlots::of(graph, node, from, to);
+        ShardRows::collect(owners, worker, long, graph.is_weighted(), |node| graph.degree(node), find)
+    }
+
+    /// A worker's rows, put together from wherever they are: `degree` of own nodes, and `find` for the places of a row. `None`
+    /// when one is not found or does not fit.
+    #[must_use]
+    pub fn collect<'a>(
+        owners: &Arc<Owners>,
+        worker: usize,
+        long: &Arc<LongRows>,
+        weighted: bool,
+        degree: impl Fn(NodeId) -> u64,
+        find: impl Fn(NodeId, u32, u32) -> Option<RowSlots<'a>>,
+    ) -> Option<ShardRows> {
         let mut offsets = Vec::with_capacity(owners.locals(worker) as usize + 1);
         offsets.push(0);
         let mut length = 0;
         for node in owners.nodes_of(worker) {
-            let (start, end) = bounds(node)?;
-            length += if long.find(node).is_some() { 0 } else { (end - start) as u64 };
+            length += if long.find(node).is_some() { 0 } else { degree(node) };
             offsets.push(length);
         }
-        let parts = |number: usize| {
-            let (from, to) = long.part(number, worker);
-            let (start, _) = bounds(long.rows()[number].node)?;
-            Some(start + from as usize..start + to as usize)
-        };
-        let of_parts = (0..long.len()).map(|number| parts(number).map(|range| range.len())).sum::<Option<usize>>()?;
-        let mut slots = OwnSlots::empty(graph.is_weighted());
-        slots.reserve(usize::try_from(length).ok()? + of_parts);
-        for range in owners.ranges(worker) {
-            // Whole stretches at a time, between long rows.
-            for node in range {
-                if long.find(node).is_none() {
-                    let (start, end) = bounds(node)?;
-                    slots.extend(rows.steps(), start..end);
-                }
+        let parts = || (0..long.len()).map(|number| (long.rows()[number].node, long.part(number, worker)));
+        let of_parts: u64 = parts().map(|(_, (from, to))| u64::from(to - from)).sum();
+        let mut slots = OwnSlots::empty(weighted);
+        slots.reserve(usize::try_from(length + of_parts).ok()?);
+        for node in owners.nodes_of(worker).filter(|&node| long.find(node).is_none()) {
+            match u32::try_from(degree(node)).ok()? {
+                0 => {}
+                degree => slots.extend(find(node, 0, degree)?)?,
             }
         }
-        for number in 0..long.len() {
-            slots.extend(rows.steps(), parts(number)?);
+        for (node, (from, to)) in parts().filter(|(_, (from, to))| from < to) {
+            slots.extend(find(node, from, to)?)?;
         }
         ShardRows::new(owners, worker, long, offsets, slots)
     }

@@ -3,8 +3,11 @@
 use walkprint_engine::graph::Graph;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::plan::Plan;
+use walkprint_walkers::shard::OwnSlots;
 use walkprint_walkers::tally;
 
+use super::ShardedCut;
+use super::cut::Cut;
 use crate::assembly::WAITING;
 use crate::error::{Error, Result, bytes};
 
@@ -88,5 +91,81 @@ impl Budget {
         let with_copy = least.total().saturating_add(least.graph);
         let copy_graph = with_copy <= memory_bytes;
         Ok(Budget { bytes: if copy_graph { with_copy } else { least.total() }, copy_graph, credits: CREDITS })
+    }
+}
+
+/// Expected visits of a block where memory allows: enough for rounds of some milliseconds, few enough for lists that stay in
+/// the cache. And the fewest with which rounds are worth their while.
+const BLOCK_VISITS: (f64, f64) = (2e6, 100e3);
+/// Blocks under way where memory allows: one takes a round while others wait for theirs.
+const BLOCKS: usize = 3;
+/// What a worker holds for each of its visits of a block under way, measured: the log of visits with room to grow, what stands
+/// on nodes in the largest round, and what is on its way.
+const BYTES_A_VISIT_UNDER_WAY: f64 = 40.0;
+
+/// The plan for the memory of a sharded build.
+#[derive(Debug, Clone)]
+pub(super) struct ShardedBudget {
+    /// What this process will hold at the peak.
+    pub(super) bytes: u64,
+    /// Expected visits of a block.
+    pub(super) block_visits: f64,
+    /// Blocks under way.
+    pub(super) blocks: usize,
+}
+
+impl ShardedBudget {
+    /// Plans for a process with so many of all workers. Rows are there twice while they are gathered: as they are read or
+    /// received, and where they belong; blocks begin when that is over.
+    ///
+    /// # Errors
+    /// When the budget is below the least; the message says how much that is.
+    pub(super) fn new(
+        cut: &Cut,
+        weighted: bool,
+        workers: usize,
+        all_workers: usize,
+        wanted: &ShardedCut,
+        memory_bytes: u64,
+    ) -> Result<ShardedBudget> {
+        let share = workers as f64 / all_workers as f64;
+        let slot = OwnSlots::width(weighted) as f64;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size in bytes")]
+        let whole = |bytes: f64| bytes as u64; // saturates
+        let rows = whole((cut.edges as f64 * slot + 8.0 * f64::from(cut.nodes)) * share * 1.05);
+        let heaviest = cut.task_visits.iter().copied().fold(0.0, f64::max);
+        let all: f64 = cut.task_visits.iter().sum();
+        let pipeline = all / cut.pipelines.len().max(1) as f64;
+        let program = PROGRAM_BYTES + WORKER_BYTES * workers as u64;
+        let least_block = heaviest.max(BLOCK_VISITS.1).min(all.max(1.0));
+        let total = |visits: f64, blocks: usize| {
+            let visits = visits.max(heaviest).min(all.max(1.0));
+            let under_way = whole(blocks as f64 * visits * share * BYTES_A_VISIT_UNDER_WAY);
+            // The segments that are open, being put together, waiting and being written.
+            let segments = whole(((3 + WAITING) as f64 * pipeline + blocks as f64 * visits) * BYTES_A_VISIT);
+            program + (2 * rows).max(rows + under_way + segments)
+        };
+        let least = total(wanted.block_visits.unwrap_or(least_block), wanted.blocks.unwrap_or(1));
+        if memory_bytes < least {
+            return Err(Error::Memory {
+                given: bytes(memory_bytes),
+                needed: bytes(least),
+                parts: format!(
+                    "rows {} of this process's {workers} of {all_workers} workers, twice while they are gathered; one block \
+                     of walks under way {}; program {}",
+                    bytes(rows),
+                    bytes(least - program - rows),
+                    bytes(program)
+                ),
+            });
+        }
+        let (mut visits, mut blocks) = (wanted.block_visits.unwrap_or(BLOCK_VISITS.0), wanted.blocks.unwrap_or(BLOCKS));
+        while memory_bytes < total(visits, blocks) && wanted.block_visits.is_none() && least_block < visits {
+            visits = (visits / 2.0).max(least_block);
+        }
+        while memory_bytes < total(visits, blocks) && wanted.blocks.is_none() && 1 < blocks {
+            blocks -= 1;
+        }
+        Ok(ShardedBudget { bytes: total(visits, blocks), block_visits: visits.max(heaviest), blocks })
     }
 }

@@ -8,15 +8,9 @@ use serde::{Deserialize, Serialize};
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::Operator;
-use walkprint_engine::graph::Graph;
 use walkprint_engine::ids::NodeId;
-use walkprint_engine::plan::{Pipeline, Plan};
 
 use super::replicated::{Job, time_of};
-
-/// Expected visits of one task: some ten milliseconds of walking, so that handing out costs nothing beside it and the
-/// last tasks of a build end together.
-const TASK_VISITS: f64 = 200e3;
 
 /// Consecutive sources of one pipeline.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -38,22 +32,6 @@ pub(crate) struct Credit {
     pub(crate) worker: u32,
     /// Whether its process is to stop: then all do, as nothing more is dealt.
     pub(crate) stopped: bool,
-}
-
-/// Cuts pipelines into tasks, in order.
-pub(super) fn tasks(graph: &Graph, plan: &Plan, pipelines: &[Pipeline]) -> Vec<Task> {
-    let mut tasks = Vec::new();
-    for &Pipeline { number, first, end } in pipelines {
-        let (mut begin, mut visits) = (first, 0.0);
-        for source in first..end {
-            visits += plan.visits_of(graph.degree(source));
-            if TASK_VISITS <= visits || source + 1 == end {
-                tasks.push(Task { worker: 0, pipeline: number, first: begin, end: source + 1 });
-                (begin, visits) = (source + 1, 0.0);
-            }
-        }
-    }
-    tasks
 }
 
 /// Deals all tasks on worker 0. Holds the time of the pipeline that is being dealt; lets go of all time when the tasks

@@ -7,6 +7,7 @@
 //! `tests/tests/same_bytes.rs`.) Workers, credits and memory decide who walks what and when, never what is written.
 
 mod budget;
+mod cut;
 mod deal;
 mod estimate;
 mod replicated;
@@ -17,25 +18,19 @@ mod walk;
 mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, OnceLock};
 
-use timely::worker::Worker;
 use walkprint_engine::error::Error as EngineError;
-use walkprint_engine::graph::Graph;
 use walkprint_engine::index::{IndexEntry, Segment, SegmentEntry, SegmentId, fingerprint_digest};
 use walkprint_engine::plan::{Pipeline, Plan};
 use walkprint_engine::store::{BuildEntry, Manifest, Store, StoreLock};
-use walkprint_walkers::shard::ShardRows;
 
 pub use estimate::{Estimate, estimate};
 pub use together::build_index_together;
 
 use crate::error::{Error, Result};
 use crate::processes::Processes;
-use budget::Budget;
-use sharded::ShardedJob;
-use together::{Ended, Team};
 
 /// What to build and with what.
 #[derive(Debug, Clone)]
@@ -61,8 +56,10 @@ pub struct BuildOptions {
 /// Who holds the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GraphMode {
-    /// Every worker reads all of it.
+    /// Sharded where the store is, or where several processes have not the memory for the whole graph each.
     #[default]
+    Auto,
+    /// Every worker reads all of it.
     Replicated,
     /// Every worker holds the rows of the nodes that it owns.
     Sharded,
@@ -73,9 +70,10 @@ impl std::str::FromStr for GraphMode {
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         match text {
+            "auto" => Ok(GraphMode::Auto),
             "replicated" => Ok(GraphMode::Replicated),
             "sharded" => Ok(GraphMode::Sharded),
-            _ => Err(format!("expected replicated or sharded, got {text:?}")),
+            _ => Err(format!("expected auto, replicated or sharded, got {text:?}")),
         }
     }
 }
@@ -136,49 +134,6 @@ pub fn build_index(
 ) -> Result<BuildOutcome> {
     let built = build_index_together(Processes::alone(options.workers), store, options, progress, tick)?;
     Ok(built.expect("the first process publishes the index"))
-}
-
-/// All that is known before the workers start.
-struct Walking<'a> {
-    options: &'a BuildOptions,
-    budget: &'a Budget,
-    sealing: Sealing,
-    progress: &'a Arc<BuildProgress>,
-    team: Team<'a>,
-}
-
-impl Walking<'_> {
-    fn replicated(self, graph: Graph, tick: &mut dyn FnMut(&BuildProgress)) -> Result<Ended> {
-        let rows = graph.walk_rows();
-        let rows = if self.budget.copy_graph { rows.in_huge_pages()? } else { rows };
-        drop(graph);
-        let job = Arc::new(replicated::Job {
-            rows: rows.checked()?,
-            plan: self.options.plan.clone(),
-            credits: self.budget.credits,
-            sealing: self.sealing,
-            progress: Arc::clone(self.progress),
-        });
-        let prepare = |_: &mut Worker, tasks| Ok(tasks);
-        let dataflow = move |worker: &mut Worker, tasks, sinks| replicated::dataflow(worker, &job, tasks, sinks);
-        self.team.run(prepare, dataflow, tick)
-    }
-
-    fn sharded(self, graph: Graph, tick: &mut dyn FnMut(&BuildProgress)) -> Result<Ended> {
-        let Walking { options, sealing, progress, team, .. } = self;
-        let (owners, long) = sharded::spread(&graph, team.all_workers(), options.cut.longest_row);
-        let (options, progress) = (options.clone(), Arc::clone(progress));
-        let job: OnceLock<Arc<ShardedJob>> = OnceLock::new();
-        let prepare = move |worker: &mut Worker, tasks| {
-            let (visits, blocks) = (options.cut.block_visits.unwrap_or(4e6), options.cut.blocks.unwrap_or(3));
-            let new = || ShardedJob::new(&graph, &options.plan, tasks, visits, blocks, sealing.clone(), &progress);
-            let job = Arc::clone(job.get_or_init(|| Arc::new(new())));
-            let rows = ShardRows::of(&graph, &owners, worker.index(), &long);
-            let damaged = || EngineError::damaged(graph.path(), "a row does not lie inside the graph");
-            Ok((job, rows.ok_or_else(damaged)?))
-        };
-        team.run(prepare, |worker, (job, rows), sinks| sharded::dataflow(worker, &job, rows, sinks), tick)
-    }
 }
 
 /// What segments belong to.

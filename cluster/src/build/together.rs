@@ -13,20 +13,23 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use timely::dataflow::ProbeHandle;
 use timely::worker::Worker;
 use walkprint_engine::error::Error as EngineError;
+use walkprint_engine::ids::NodeId;
 use walkprint_engine::index::SegmentWriter;
+use walkprint_engine::parts::RowParts;
 use walkprint_engine::plan::Pipeline;
 use walkprint_engine::store::{Store, StoreLock, index_directory};
 
-use super::budget::Budget;
-use super::deal::{self, Task};
-use super::{BuildOptions, BuildOutcome, BuildProgress, GraphMode, Sealing, Walking};
+use super::budget::{Budget, ShardedBudget};
+use super::cut::Cut;
+use super::sharded::{self, ShardedJob};
+use super::{BuildOptions, BuildOutcome, BuildProgress, GraphMode, Sealing, replicated};
 use crate::assembly::{Queue, Writer};
 use crate::error::{Error, Result, in_full};
 use crate::processes::{Loss, LossKind, Processes, agree};
@@ -74,51 +77,145 @@ fn build(
     options.plan.check()?;
     let lock = (processes.process() == 0).then(|| StoreLock::existing(store)).transpose()?;
     let store = Store::open(store)?;
+    let alone = processes.processes() == 1;
+    let first = lock.map(|lock| First {
+        lock,
+        store: store.clone(),
+        options: options.clone(),
+        begun: OnceLock::new(),
+        alone,
+        progress: Arc::clone(progress),
+    });
+    let first = Arc::new(first);
+    let team = Team { processes, store: store.path(), progress };
+    let ended = match mode(&store, options, !alone)? {
+        GraphMode::Sharded => sharded(team, &store, options, &first, tick)?,
+        _ => replicated(team, &store, options, &first, tick)?,
+    };
+    let (steps, planned_bytes) = match ended {
+        Ended::Done { steps, planned_bytes } => (steps, planned_bytes),
+        Ended::Not(error) => return Ok(Built::Not(error)),
+    };
+    let Some(first) = &*first else { return Ok(Built::Whole(None)) };
+    let begun = first.begun.get().expect("a build that is done was begun");
+    let entry = super::describe(&store, options, begun.generation, begun.directory.clone(), &begun.pipelines)?;
+    super::publish(&first.lock, store.manifest(), entry.clone())?;
+    let outcome = BuildOutcome { entry, resumed_pipelines: begun.resumed, steps, planned_bytes };
+    Ok(Built::Whole(Some(Box::new(outcome))))
+}
+
+/// Who is to hold the graph, where the user leaves it open.
+fn mode(store: &Store, options: &BuildOptions, several: bool) -> Result<GraphMode> {
+    let in_shards = !store.manifest().graph.shards.is_empty();
+    match options.graph {
+        GraphMode::Auto if in_shards => Ok(GraphMode::Sharded),
+        GraphMode::Auto if several => {
+            let budget = Budget::new(&store.graph()?, &options.plan, options.workers, options.memory_bytes);
+            Ok(if budget.is_ok() { GraphMode::Replicated } else { GraphMode::Sharded })
+        }
+        GraphMode::Auto => Ok(GraphMode::Replicated),
+        given => Ok(given),
+    }
+}
+
+/// The build over a graph that every process reads whole.
+fn replicated(
+    team: Team<'_>,
+    store: &Store,
+    options: &BuildOptions,
+    first: &Arc<Option<First>>,
+    tick: &mut dyn FnMut(&BuildProgress),
+) -> Result<Ended> {
     let graph = store.graph()?;
     // What can be refused is refused before anything is made.
     graph.verify_walk_rows()?;
     let budget = Budget::new(&graph, &options.plan, options.workers, options.memory_bytes)?;
-    let pipelines = options.plan.pipelines(&graph);
-    let first =
-        lock.map(|lock| First::prepare(lock, &store, options, &pipelines, processes.processes())).transpose()?;
-    let (open, start) = first.as_ref().map_or((Vec::new(), None), |first| (first.open(), Some(first.start.clone())));
-    if first.is_some() {
-        let sealed = |pipeline: &&Pipeline| open.binary_search(&pipeline.number).is_err();
-        let (mut sources, mut number) = (0, 0);
-        for pipeline in pipelines.iter().filter(sealed) {
-            sources += u64::from(pipeline.end - pipeline.first);
-            number += 1;
-        }
-        progress.sources.fetch_add(sources, Ordering::Relaxed);
-        progress.sealed.store(number, Ordering::Relaxed);
-    }
-    let resumed_pipelines = pipelines.len() - open.len();
-
-    // One process alone knows that nothing is left to do; several meet in any case.
-    let mut steps = 0;
-    if processes.processes() != 1 || !open.is_empty() {
-        let tasks = deal::tasks(&graph, &options.plan, &pipelines);
-        let sealing =
-            Sealing { pipelines: pipelines.clone(), graph_digest: graph.digest(), plan_digest: options.plan.digest() };
-        let team = Team { processes, start, store: store.path(), tasks, progress };
-        let walking = Walking { options, budget: &budget, sealing, progress, team };
-        let ended = match options.graph {
-            GraphMode::Replicated => walking.replicated(graph, tick)?,
-            GraphMode::Sharded => walking.sharded(graph, tick)?,
+    let nodes = NodeId::try_from(graph.nodes()).expect("the graph's builder bounds the number of nodes");
+    let begun = match &**first {
+        Some(first) => Some(first.prepare(Cut::new(&options.plan, nodes, u64::MAX, |node| graph.degree(node)))?),
+        None => None,
+    };
+    let digests = (graph.digest(), options.plan.digest());
+    let rows = graph.walk_rows();
+    // One process alone knows that nothing is left to do.
+    let idle = team.processes.processes() == 1 && begun.as_ref().is_some_and(|start| start.open.is_empty());
+    let rows = if budget.copy_graph && !idle { rows.in_huge_pages()? } else { rows };
+    drop(graph);
+    let rows = rows.checked()?;
+    let (plan, progress) = (options.plan.clone(), Arc::clone(team.progress));
+    let begin = move |worker: &mut Worker| Ok(begun.clone().filter(|_| worker.index() == 0));
+    let prepare = move |_: &mut Worker, start: &Start| {
+        let job = replicated::Job {
+            rows: rows.clone(),
+            plan: plan.clone(),
+            credits: budget.credits,
+            sealing: start.sealing(digests),
+            progress: Arc::clone(&progress),
         };
-        match ended {
-            Ended::Done { steps: made } => steps = made,
-            Ended::Not(error) => return Ok(Built::Not(error)),
+        let tasks = start.cut.open(&start.open).into_iter().map(|(task, _)| task).collect();
+        Ok((Arc::new(job), tasks, budget.bytes))
+    };
+    let dataflow = |worker: &mut Worker, (job, tasks, _), sinks| replicated::dataflow(worker, &job, tasks, sinks);
+    team.run(begin, prepare, |(_, _, bytes)| *bytes, dataflow, tick)
+}
+
+/// The build over a graph that is spread over the workers.
+fn sharded(
+    team: Team<'_>,
+    store: &Store,
+    options: &BuildOptions,
+    first: &Arc<Option<First>>,
+    tick: &mut dyn FnMut(&BuildProgress),
+) -> Result<Ended> {
+    let parts = RowParts::open(store)?;
+    let digests = (parts.digest(), options.plan.digest());
+    let (weighted, workers, all_workers) =
+        (parts.is_weighted(), team.processes.workers(), team.processes.all_workers());
+    // Each worker lets go of the files when it has its rows: mapped pages count as this process's.
+    let parts = Arc::new(parts);
+    let held: Mutex<Vec<Arc<RowParts>>> = Mutex::new(vec![parts; workers]);
+    let seen: Mutex<Vec<(usize, Arc<RowParts>, sharded::Readers)>> = Mutex::default();
+    let seen = Arc::new(seen);
+    let (found, first) = (Arc::clone(&seen), Arc::clone(first));
+    let (begun, wanted) = (options.clone(), options.clone());
+    let begin = move |worker: &mut Worker| {
+        let parts = take(&held, Vec::pop).expect("there is one for each worker");
+        let (readers, cut) = sharded::begin(worker, &parts, &begun.plan, begun.cut.longest_row, workers)?;
+        take(&found, |found| found.push((worker.index(), parts, readers)));
+        match (&*first, cut) {
+            (Some(first), Some(cut)) => {
+                ShardedBudget::new(&cut, weighted, workers, all_workers, &begun.cut, begun.memory_bytes)?;
+                first.prepare(cut).map(Some)
+            }
+            _ => Ok(None),
         }
-    }
-    if progress.stop.load(Ordering::Relaxed) && processes.processes() == 1 {
-        return Err(Error::Interrupted);
-    }
-    let Some(First { lock, generation, start }) = first else { return Ok(Built::Whole(None)) };
-    let entry = super::describe(&store, options, generation, start.directory, &pipelines)?;
-    super::publish(&lock, store.manifest(), entry.clone())?;
-    let outcome = BuildOutcome { entry, resumed_pipelines, steps, planned_bytes: budget.bytes };
-    Ok(Built::Whole(Some(Box::new(outcome))))
+    };
+    let progress = Arc::clone(team.progress);
+    let job: OnceLock<Arc<ShardedJob>> = OnceLock::new();
+    let prepare = move |worker: &mut Worker, start: &Start| {
+        let (_, parts, readers) = take(&seen, |seen| {
+            let at = seen.iter().position(|(index, ..)| *index == worker.index());
+            seen.swap_remove(at.expect("every worker has looked"))
+        });
+        let (owners, long) = sharded::spread(&start.cut, all_workers);
+        let rows = sharded::gather(worker, &parts, &readers, &owners, &long);
+        drop(parts);
+        let budget = ShardedBudget::new(&start.cut, weighted, workers, all_workers, &wanted.cut, wanted.memory_bytes);
+        // All must cut alike: the smallest budget counts.
+        let own = budget.as_ref().map_or((f64::INFINITY, usize::MAX), |budget| (budget.block_visits, budget.blocks));
+        let cuts = agree::from_all(worker, own);
+        let budget = ShardedBudget {
+            block_visits: cuts.iter().map(|cut| cut.0).fold(f64::INFINITY, f64::min),
+            blocks: cuts.iter().map(|cut| cut.1).fold(usize::MAX, usize::min),
+            ..budget?
+        };
+        let open = || start.cut.open(&start.open);
+        let new = || ShardedJob::new(&wanted.plan, open(), &budget, start.sealing(digests), &progress);
+        let job = Arc::clone(job.get_or_init(|| Arc::new(new())));
+        Ok((job, rows?, budget.bytes))
+    };
+    let dataflow = |worker: &mut Worker, (job, rows, _), sinks| sharded::dataflow(worker, &job, rows, sinks);
+    team.run(begin, prepare, |(_, _, bytes)| *bytes, dataflow, tick)
 }
 
 /// What process 0 tells all workers before the dataflow begins.
@@ -130,29 +227,44 @@ struct Start {
     token: String,
     /// The pipelines that are not sealed, ascending.
     open: Vec<u32>,
+    cut: Cut,
+}
+
+impl Start {
+    /// What segments belong to: the digests of graph and plan.
+    fn sealing(&self, (graph_digest, plan_digest): (u128, u128)) -> Sealing {
+        Sealing { pipelines: self.cut.pipelines.clone(), graph_digest, plan_digest }
+    }
 }
 
 /// What process 0 knows and does alone.
 struct First {
     lock: StoreLock,
+    store: Store,
+    options: BuildOptions,
+    alone: bool,
+    progress: Arc<BuildProgress>,
+    begun: OnceLock<Begun>,
+}
+
+/// What is published in the end.
+struct Begun {
     generation: u64,
-    start: Start,
+    directory: String,
+    pipelines: Vec<Pipeline>,
+    /// Pipelines that were sealed before.
+    resumed: usize,
 }
 
 impl First {
     /// Makes the directory, or finds the one of before and what is sealed in it.
-    fn prepare(
-        lock: StoreLock,
-        store: &Store,
-        options: &BuildOptions,
-        pipelines: &[Pipeline],
-        processes: usize,
-    ) -> Result<First> {
+    fn prepare(&self, cut: Cut) -> Result<Start> {
+        let (store, options) = (&self.store, &self.options);
         let manifest = store.manifest();
         let published = manifest.indexes.iter().find(|entry| entry.name == options.name);
         let generation = published.map_or(0, |entry| entry.generation) + 1;
         let directory = index_directory(&options.name, generation)?;
-        super::prepare_directory(&lock, manifest, options, &directory)?;
+        super::prepare_directory(&self.lock, manifest, options, &directory)?;
         let path = store.path().join(&directory);
         // Only what is listed is looked up: a network file system may remember for a while that a name was not there.
         let mut names = BTreeSet::new();
@@ -168,9 +280,14 @@ impl First {
         let is_open = |pipeline: &&Pipeline| {
             !names.contains(&super::segment_file(pipeline.number)) || !super::is_sealed(&path, **pipeline)
         };
-        let open = pipelines.iter().filter(is_open).map(|pipeline| pipeline.number).collect();
+        let open: Vec<u32> = cut.pipelines.iter().filter(is_open).map(|pipeline| pipeline.number).collect();
+        let sealed = cut.pipelines.iter().filter(|pipeline| open.binary_search(&pipeline.number).is_err());
+        let sources = sealed.map(|pipeline| u64::from(pipeline.end - pipeline.first)).sum();
+        let resumed = cut.pipelines.len() - open.len();
+        self.progress.sources.fetch_add(sources, Ordering::Relaxed);
+        self.progress.sealed.store(resumed as u64, Ordering::Relaxed);
         let mut token = String::new();
-        if processes != 1 {
+        if !self.alone {
             let mut random = [0; 8];
             let no_numbers = |error| Error::Connect { what: format!("no random numbers: {error}") };
             getrandom::fill(&mut random).map_err(no_numbers)?;
@@ -178,11 +295,9 @@ impl First {
             let file = path.join(&token);
             std::fs::write(&file, []).map_err(EngineError::io(&file, "write"))?;
         }
-        Ok(First { lock, generation, start: Start { directory, token, open } })
-    }
-
-    fn open(&self) -> Vec<u32> {
-        self.start.open.clone()
+        let pipelines = cut.pipelines.clone();
+        let _ = self.begun.set(Begun { generation, directory: directory.clone(), pipelines, resumed }); // only once
+        Ok(Start { directory, token, open, cut })
     }
 }
 
@@ -197,11 +312,7 @@ pub(super) struct Sinks {
 /// The processes of a build, and what they need to begin.
 pub(super) struct Team<'a> {
     processes: &'a Processes,
-    /// On process 0.
-    start: Option<Start>,
     store: &'a Path,
-    /// The tasks of all pipelines.
-    tasks: Vec<Task>,
     progress: &'a Arc<BuildProgress>,
 }
 
@@ -211,29 +322,35 @@ pub(super) enum Ended {
     Done {
         /// Moves of all processes.
         steps: u64,
+        /// What this process planned to hold.
+        planned_bytes: u64,
     },
     /// A process stopped or failed; all know.
     Not(Error),
 }
 
 impl Team<'_> {
-    /// Workers of all processes.
-    pub(super) fn all_workers(&self) -> usize {
-        self.processes.all_workers()
-    }
-
-    /// Runs a dataflow to its end on all workers. Each worker first makes ready what it needs for the open tasks; the
-    /// dataflow is begun when all of them could.
-    pub(super) fn run<P>(
+    /// Runs a dataflow to its end on all workers. The first worker finds out what is to be done, with the others' help;
+    /// each makes ready what it needs for that; the dataflow is begun when all of them could.
+    fn run<P>(
         self,
-        prepare: impl Fn(&mut Worker, Vec<Task>) -> Result<P> + Send + Sync + 'static,
+        begin: impl Fn(&mut Worker) -> Result<Option<Start>> + Send + Sync + 'static,
+        prepare: impl Fn(&mut Worker, &Start) -> Result<P> + Send + Sync + 'static,
+        bytes: impl Fn(&P) -> u64 + Send + Sync + 'static,
         dataflow: impl Fn(&mut Worker, P, Sinks) -> ProbeHandle<u64> + Send + Sync + 'static,
         tick: &mut dyn FnMut(&BuildProgress),
     ) -> Result<Ended> {
-        let Team { processes, start, store, tasks, progress } = self;
-        let desk = Arc::new(Desk::open(store, tasks, processes.workers(), progress)?);
+        let Team { processes, store, progress } = self;
+        let desk = Arc::new(Desk::open(store, processes.workers(), progress)?);
         let shared = Arc::clone(&desk);
-        let work = move |worker: &mut Worker| shared.work(worker, start.clone(), &prepare, &dataflow);
+        let work = move |worker: &mut Worker| {
+            let prepare = |worker: &mut Worker, start: &Start| {
+                let prepared = prepare(worker, start)?;
+                shared.planned.fetch_max(bytes(&prepared), Ordering::Relaxed);
+                Ok(prepared)
+            };
+            shared.work(worker, &begin, &prepare, &dataflow)
+        };
         let parts = processes.run(work, &mut || tick(progress))?;
         let parts = parts.into_iter().next().unwrap_or_default();
         if let Some(own) = take(&desk.failure, Option::take) {
@@ -249,7 +366,8 @@ impl Team<'_> {
         if parts.iter().any(|part| part.how == How::Stopped) {
             return Ok(Ended::Not(Error::Interrupted));
         }
-        Ok(Ended::Done { steps: parts.iter().map(|part| part.steps).sum() })
+        let planned_bytes = desk.planned.load(Ordering::Relaxed);
+        Ok(Ended::Done { steps: parts.iter().map(|part| part.steps).sum(), planned_bytes })
     }
 }
 
@@ -271,7 +389,8 @@ enum How {
 /// What the workers of this process share.
 struct Desk {
     store: PathBuf,
-    tasks: Vec<Task>,
+    /// What this process planned to hold, in bytes.
+    planned: AtomicU64,
     directory: Arc<OnceLock<PathBuf>>,
     /// One for each worker; the writer ends when all are dropped.
     queues: Mutex<Vec<Queue<Result<SegmentWriter>>>>,
@@ -284,12 +403,12 @@ struct Desk {
 }
 
 impl Desk {
-    fn open(store: &Path, tasks: Vec<Task>, workers: usize, progress: &Arc<BuildProgress>) -> Result<Desk> {
+    fn open(store: &Path, workers: usize, progress: &Arc<BuildProgress>) -> Result<Desk> {
         let directory = Arc::new(OnceLock::new());
         let writer = super::writer::start(&directory, progress)?;
         Ok(Desk {
             store: store.to_owned(),
-            tasks,
+            planned: AtomicU64::new(0),
             directory,
             queues: Mutex::new((0..workers).map(|_| writer.queue()).collect()),
             writer: Mutex::new(Some(writer)),
@@ -303,16 +422,25 @@ impl Desk {
     fn work<P>(
         &self,
         worker: &mut Worker,
-        start: Option<Start>,
-        prepare: &impl Fn(&mut Worker, Vec<Task>) -> Result<P>,
+        begin: &impl Fn(&mut Worker) -> Result<Option<Start>>,
+        prepare: &impl Fn(&mut Worker, &Start) -> Result<P>,
         dataflow: &impl Fn(&mut Worker, P, Sinks) -> ProbeHandle<u64>,
     ) -> Vec<Part> {
         let queue = take(&self.queues, Vec::pop).expect("there is a queue for each worker");
-        let Start { directory, token, open } = agree::from_first(worker, start);
-        let directory = self.directory.get_or_init(|| self.store.join(directory));
-        let token = directory.join(token); // the directory itself when there is no other process
-        let is_open = |task: &&Task| open.binary_search(&task.pipeline).is_ok();
-        let prepared = prepare(worker, self.tasks.iter().filter(is_open).copied().collect());
+        let begun = begin(worker);
+        let well = agree::from_all(worker, begun.is_ok()).into_iter().all(|well| well);
+        let start = match begun {
+            Ok(start) if well => agree::from_first(worker, start),
+            begun => {
+                drop(queue);
+                let how = begun.err().map_or(How::Done, |error| self.fail(error));
+                self.working.fetch_sub(1, Ordering::AcqRel);
+                return agree::from_all(worker, Part { how, steps: 0 });
+            }
+        };
+        let directory = self.directory.get_or_init(|| self.store.join(&start.directory));
+        let token = directory.join(&start.token); // the directory itself when there is no other process
+        let prepared = prepare(worker, &start);
         let seen = agree::from_all(worker, (token.exists(), prepared.is_ok()));
         if worker.index() == 0 && token != *directory {
             let _ = std::fs::remove_file(&token); // one that stays is removed by --resume, and does no harm

@@ -32,7 +32,7 @@ impl Directory {
         replace: bool,
     ) -> Result<Directory> {
         let process = worker.index() / workers_of_process;
-        let leads = worker.index() % workers_of_process == 0;
+        let leads = worker.index().is_multiple_of(workers_of_process);
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
         let key = from_first(worker, Some(format!("{:x}-{time:x}", std::process::id())));
         let token = path.join(format!("{TOKEN_PREFIX}{key}-{process}"));

@@ -5,8 +5,8 @@ use walkprint_engine::edges::EdgeList;
 use walkprint_engine::graph::ShardBuilder;
 use walkprint_engine::ids::NodeId;
 
-use super::exchange::{BLOCK_BYTES, exchange};
 use super::ids::AgreedIds;
+use crate::exchange::{BLOCK_BYTES, exchange};
 use crate::processes::agree::from_all;
 
 /// The edges that came from one worker, in its order.

@@ -15,8 +15,8 @@ use walkprint_engine::edges::EdgeList;
 use walkprint_engine::ids::{ExternalIds, MAX_NODES, NodeId, StringTable};
 
 use super::agreement::all_or_none;
-use super::exchange::{BLOCK_BYTES, exchange};
 use crate::error::{Error, Result};
+use crate::exchange::{BLOCK_BYTES, exchange};
 use crate::processes::agree::from_all;
 
 /// Samples of each worker for each range: ranges then differ by about a sixty-fourth.

@@ -250,6 +250,16 @@ impl Graph {
         WalkRows::new(&self.path, self.offsets.clone(), steps)
     }
 
+    /// Where steps lead, row after row: targets, or alias slots of a weighted graph. `None` when that has none yet.
+    #[must_use]
+    pub fn steps(&self) -> Option<Steps<&[NodeId], &[AliasSlot]>> {
+        match (&self.aliases, self.is_weighted()) {
+            (_, false) => Some(Steps::Plain(&self.targets)),
+            (Some(slots), true) => Some(Steps::Alias(slots)),
+            (None, true) => None,
+        }
+    }
+
     /// How many nodes there are.
     #[must_use]
     pub fn nodes(&self) -> usize {

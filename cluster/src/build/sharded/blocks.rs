@@ -1,10 +1,8 @@
-//! The cut of a sharded build: tasks are what is packed together, blocks are what is under way together.
+//! The cut into blocks: what is under way together.
 
 use std::ops::Range;
 
-use walkprint_engine::graph::Graph;
 use walkprint_engine::ids::NodeId;
-use walkprint_engine::plan::Plan;
 use walkprint_walkers::round::MOST_LANES;
 
 use crate::build::deal::Task;
@@ -22,11 +20,11 @@ pub(crate) struct Block {
 }
 
 /// Cuts tasks, in order, into blocks of at most `visits` expected visits, or of one task where that has more.
-pub(super) fn blocks(graph: &Graph, plan: &Plan, tasks: &[Task], visits: f64) -> Vec<Block> {
+pub(super) fn blocks(tasks: &[(Task, f64)], visits: f64) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut held = 0.0;
-    for (number, task) in tasks.iter().enumerate() {
-        let own: f64 = (task.first..task.end).map(|source| plan.visits_of(graph.degree(source))).sum();
+    for (number, (task, own)) in tasks.iter().enumerate() {
+        // A task has fewer than 2^20 sources, because each has at least one visit.
         match blocks.last_mut() {
             Some(block) if block.end == task.first && held + own <= visits && task.end - block.first <= MOST_LANES => {
                 block.end = task.end;
@@ -35,9 +33,24 @@ pub(super) fn blocks(graph: &Graph, plan: &Plan, tasks: &[Task], visits: f64) ->
             }
             _ => {
                 blocks.push(Block { first: task.first, end: task.end, tasks: number..number + 1 });
-                held = own;
+                held = *own;
             }
         }
     }
     blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_hold_consecutive_tasks_up_to_their_visits() {
+        let task = |first, end| (Task { worker: 0, pipeline: 0, first, end }, 10.0);
+        let tasks = [task(0, 5), task(5, 9), task(9, 10), task(20, 25), task(25, 26)];
+        let cut = |visits| blocks(&tasks, visits).iter().map(|block| block.tasks.clone()).collect::<Vec<_>>();
+        assert_eq!(cut(20.0), [0..2, 2..3, 3..5], "a gap ends a block");
+        assert_eq!(cut(1.0), [0..1, 1..2, 2..3, 3..4, 4..5], "a task is never cut");
+        assert_eq!(cut(1e9), [0..3, 3..5]);
+    }
 }

@@ -15,6 +15,7 @@
 
 mod blocks;
 mod join;
+mod rows;
 mod step;
 mod wire;
 
@@ -26,13 +27,15 @@ use std::sync::atomic::Ordering;
 use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback, Probe};
 use timely::worker::Worker;
-use walkprint_engine::graph::{CHUNK, Graph, Owners};
-use walkprint_engine::ids::NodeId;
+use walkprint_engine::graph::{CHUNK, Owners};
 use walkprint_engine::plan::Plan;
 use walkprint_walkers::shard::{LongRow, LongRows, ShardRows};
 
 pub(super) use blocks::Block;
+pub(super) use rows::{Readers, begin, gather};
 
+use super::budget::ShardedBudget;
+use super::cut::Cut;
 use super::deal::Task;
 use super::together::Sinks;
 use super::{BuildProgress, Sealing, seal};
@@ -49,18 +52,18 @@ pub(super) struct ShardedJob {
 }
 
 impl ShardedJob {
-    /// Cuts tasks into blocks of about so many expected visits.
+    /// Cuts open tasks into blocks of about so many expected visits.
     pub(super) fn new(
-        graph: &Graph,
         plan: &Plan,
-        tasks: Vec<Task>,
-        block_visits: f64,
-        slots: usize,
+        tasks: Vec<(Task, f64)>,
+        budget: &ShardedBudget,
         sealing: Sealing,
         progress: &Arc<BuildProgress>,
     ) -> ShardedJob {
-        let blocks = blocks::blocks(graph, plan, &tasks, block_visits);
-        ShardedJob { plan: plan.clone(), tasks, blocks, slots, sealing, progress: Arc::clone(progress) }
+        let blocks = blocks::blocks(&tasks, budget.block_visits);
+        let tasks = tasks.into_iter().map(|(task, _)| task).collect();
+        let (plan, progress) = (plan.clone(), Arc::clone(progress));
+        ShardedJob { plan, tasks, blocks, slots: budget.blocks, sealing, progress }
     }
 
     fn stopped(&self) -> bool {
@@ -75,20 +78,13 @@ impl ShardedJob {
     }
 }
 
-/// How a graph is spread over workers: by about equal bytes, and rows of more than `longest` edges in parts.
-pub(super) fn spread(graph: &Graph, workers: usize, longest: u64) -> (Arc<Owners>, Arc<LongRows>) {
-    let nodes = NodeId::try_from(graph.nodes()).expect("the graph's builder bounds the number of nodes");
-    let is_long = |node: NodeId| longest < graph.degree(node);
-    // A node costs its row, and about as much again for what stands on it however short that is.
-    let cost = |node: NodeId| if is_long(node) { 16 } else { 16 + graph.degree(node) };
-    let costs: Vec<u64> = (0..nodes)
-        .step_by(CHUNK as usize)
-        .map(|first| (first..first.saturating_add(CHUNK).min(nodes)).map(cost).sum())
-        .collect();
-    let owners = Owners::deal(nodes, &costs, workers);
-    let degree = |node| u32::try_from(graph.degree(node)).expect("a row has at most one edge a node");
-    let long = (0..nodes).filter(|&node| is_long(node)).map(|node| LongRow { node, degree: degree(node) }).collect();
-    (Arc::new(owners), Arc::new(LongRows::new(long, workers)))
+/// How a graph is spread over workers: by about equal bytes, and long rows in parts.
+pub(super) fn spread(cut: &Cut, workers: usize) -> (Arc<Owners>, Arc<LongRows>) {
+    // A node costs its row, and about as much as sixteen edges for what stands on it however short that is.
+    let cost = |(chunk, edges): (u32, &u64)| 16 * u64::from((cut.nodes - chunk * CHUNK).min(CHUNK)) + edges;
+    let costs: Vec<u64> = (0..).zip(&cut.chunk_edges).map(cost).collect();
+    let long = cut.long.iter().map(|&(node, degree)| LongRow { node, degree }).collect();
+    (Arc::new(Owners::deal(cut.nodes, &costs, workers)), Arc::new(LongRows::new(long, workers)))
 }
 
 /// The dataflow on one worker.

@@ -18,7 +18,7 @@ use timely::worker::Worker;
 use crate::wire::Numbers;
 
 /// About how large a block should be: enough that its way costs little beside its bytes.
-pub(super) const BLOCK_BYTES: usize = 256 << 10;
+pub(crate) const BLOCK_BYTES: usize = 256 << 10;
 
 /// How much a worker sends in a round. A worker receives at most this from each of the others before it takes it.
 const ROUND_BYTES: usize = 4 << 20;
@@ -51,7 +51,7 @@ struct Arrivals {
 ///
 /// Every worker of every process must call this at the same place of its work. Memory: four mebibytes for each worker,
 /// twice that where blocks come from other processes.
-pub(super) fn exchange(
+pub(crate) fn exchange(
     worker: &mut Worker,
     mut next: impl FnMut() -> Option<(usize, Vec<u8>)>,
     mut take: impl FnMut(usize, Vec<u8>),
