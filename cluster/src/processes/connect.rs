@@ -96,6 +96,8 @@ struct Places {
 struct Place {
     /// Which start of the process has the control connection, and from where.
     run: Option<(Run, String)>,
+    /// Whether the watch has the control connection.
+    watched: bool,
     data: Option<TcpStream>,
     /// Why the last call came to nothing.
     trouble: Option<String>,
@@ -196,8 +198,9 @@ fn meet(meeting: &Arc<Meeting>, timeout: Duration, stopped: &dyn Fn() -> bool) -
         if let Some(loss) = meeting.watch.loss() {
             return Err(Error::Process(loss));
         }
+        let is_missing = |place: &Place| !place.watched || place.data.is_none();
         let missing: Vec<usize> = (0..meeting.hosts.len())
-            .filter(|&other| other != meeting.process && places.others[other].data.is_none())
+            .filter(|&other| other != meeting.process && is_missing(&places.others[other]))
             .collect();
         if missing.is_empty() {
             places.over = true; // nobody may be replaced any more
@@ -383,7 +386,10 @@ impl Meeting {
         reader: FrameReader<Timed<'_>>,
     ) -> Result<()> {
         let copy = || stream.try_clone().map_err(|error| self.unusable(other, &error));
-        self.watch.add(other, writer.on(copy()?), reader.on(copy()?))
+        self.watch.add(other, writer.on(copy()?), reader.on(copy()?))?;
+        lock(&self.places).others[other].watched = true;
+        self.changed.notify_all();
+        Ok(())
     }
 
     /// Keeps a data connection for timely.
