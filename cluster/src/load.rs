@@ -25,7 +25,7 @@ use walkprint_engine::store::{GraphEntry, Manifest, Store, StoreLock, TypesEntry
 use walkprint_loaders::{LoadOptions, LoadReport, Progress};
 use walkprint_walkers::alias;
 
-pub use together::{imbalance, load_shards};
+pub use together::{check_order, imbalance, load_shards};
 
 use crate::error::{Error, Result};
 

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
 use walkprint_cluster::error::Error;
-use walkprint_cluster::load::{LoadJob, LoadOutcome, LoadPhase, imbalance, load_shards, load_store};
+use walkprint_cluster::load::{LoadJob, LoadOutcome, LoadPhase, check_order, imbalance, load_shards, load_store};
 use walkprint_engine::graph::NodeOrder;
 use walkprint_engine::store::GraphEntry;
 use walkprint_loaders::{LoadOptions, LoadReport};
@@ -38,6 +38,7 @@ pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
     };
     let stop = stop_flag()?;
     let outcome = if in_shards {
+        check_order(&job)?;
         // A worker reads with threads of its own: there is one for each shard.
         let workers = arguments.shards.unwrap_or(1);
         let processes = arguments.together.join(workers, &agreement(&job), ADVICE, &stop)?;

@@ -63,12 +63,8 @@ pub fn load_shards(
     stop: &Arc<AtomicBool>,
     watch: &dyn Fn(LoadPhase),
 ) -> Result<LoadOutcome> {
-    if job.order != NodeOrder::Id {
-        let what = format!(
-            "--order {} needs the whole graph in one process; a graph in shards is numbered by id (leave --order out)",
-            job.order
-        );
-        return Err(Error::Request { what });
+    if let Err(error) = check_order(job) {
+        return processes.finish(Err(error));
     }
     let shared = Arc::new(Shared {
         store: store.to_owned(),
@@ -80,6 +76,21 @@ pub fn load_shards(
     let watched = Arc::clone(&shared);
     let done = processes.run(move |worker| load(worker, &shared), &mut || watch(watched.phase()));
     processes.finish(done.and_then(best))
+}
+
+/// Makes sure that nodes are to be numbered by id, as they are in shards: any other order would need all edges at once.
+///
+/// # Errors
+/// When they are not.
+pub fn check_order(job: &LoadJob) -> Result<()> {
+    if job.order == NodeOrder::Id {
+        return Ok(());
+    }
+    let what = format!(
+        "--order {} needs the whole graph in one process; a graph in shards is numbered by id (leave --order out)",
+        job.order
+    );
+    Err(Error::Request { what })
 }
 
 /// What the load came to: an error of a worker of this process is better than what another heard of it.
