@@ -22,4 +22,6 @@ pub mod explanation;
 
 pub mod choice;
 
+pub mod sharded;
+
 pub mod batch;
