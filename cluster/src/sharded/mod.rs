@@ -55,7 +55,41 @@ pub(crate) mod budget;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+use std::str::FromStr;
+
 use walkprint_engine::plan::Plan;
+
+/// Where the rows of the graph are while questions are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GraphMode {
+    /// All at every worker.
+    #[default]
+    Replicated,
+    /// Each at one worker.
+    Sharded,
+}
+
+impl fmt::Display for GraphMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            GraphMode::Replicated => "replicated",
+            GraphMode::Sharded => "sharded",
+        })
+    }
+}
+
+impl FromStr for GraphMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "replicated" => Ok(GraphMode::Replicated),
+            "sharded" => Ok(GraphMode::Sharded),
+            _ => Err(format!("expected replicated or sharded, got {text:?}")),
+        }
+    }
+}
 
 /// What `combine` gains by the last step, which is not made here, as a part of the threshold: the L1 error is four times as
 /// large without it, and falls with the square root of the threshold.

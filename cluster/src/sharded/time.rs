@@ -20,7 +20,7 @@ pub(crate) fn begin(block: u32) -> u64 {
 
 /// The last time of a block.
 pub(crate) fn end(block: u32) -> u64 {
-    begin(block) | (1 << (ROUND_BITS + PHASE_BITS)) - 1
+    begin(block) | ((1 << (ROUND_BITS + PHASE_BITS)) - 1)
 }
 
 /// The end of the phase that a time belongs to.

@@ -115,13 +115,12 @@ pub(crate) fn drive(
     if worker.index() == 0 {
         let mut tracks: VecDeque<Track> = tracks.into();
         let mut block = 0;
-        'feeding: loop {
+        'feeding: while !world.stopped() {
             for track in &mut tracks {
                 if track.probe.less_than(track.seeds.time()) {
                     continue;
                 }
                 match next() {
-                    _ if world.stopped() => break 'feeding,
                     Next::End => break 'feeding,
                     Next::Wait => break,
                     Next::Block(Block { mut lanes, mut seeds }) => {

@@ -46,6 +46,11 @@ impl World {
         (self.graph.nodes(), self.graph.edges())
     }
 
+    /// Whether edges have weights.
+    pub(crate) fn is_weighted(&self) -> bool {
+        self.graph.is_weighted()
+    }
+
     /// The restart probability of all answers.
     pub(crate) fn restart_prob(&self) -> f64 {
         self.index.plan().restart_prob
