@@ -70,8 +70,8 @@ use walkprint_engine::store::Store;
 use xxhash_rust::xxh3::Xxh3;
 
 pub use cost::{Measured, Pilot};
-pub use sharded::run_sharded_batch;
 pub use options::{BatchOptions, BatchOutcome, BatchProgress, Format, Sources, Unknown};
+pub use sharded::run_sharded_batch;
 
 use crate::assembly::Queue;
 use crate::choice::{Wanted, choose_index};

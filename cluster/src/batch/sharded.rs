@@ -63,8 +63,15 @@ pub fn run_sharded_batch(
     let besides = if writes { Budget::of_files(&cut, nodes).bytes() } else { 0 };
     let workers = (processes.workers() as u64, processes.all_workers() as u64);
     let (nodes, edges) = (nodes as u64, edges as u64);
-    let measures =
-        Measures { nodes, edges, weighted: world.is_weighted(), index: world.index().entry(), precision, workers, besides };
+    let measures = Measures {
+        nodes,
+        edges,
+        weighted: world.is_weighted(),
+        index: world.index().entry(),
+        precision,
+        workers,
+        besides,
+    };
     let lanes = Lanes::new(measures, options.memory_bytes)?;
     progress.all_sources.store(cut.sources, Ordering::Relaxed);
     let job = sharded::work::Job {
@@ -75,7 +82,7 @@ pub fn run_sharded_batch(
     };
     let asked = lane::Asked { top: options.top, dangling: options.dangling, precision };
     let threshold = first_threshold(world.index().plan(), precision);
-    let lane = Lane { number: 0, tag: 0, asked, threshold };
+    let lane = Lane { number: 0, tag: 0, asked, threshold, key: 0 };
     let mut tick = || {
         tick(progress);
         if progress.stop.load(Ordering::Relaxed) {
@@ -162,11 +169,14 @@ fn check_sharded(options: &BatchOptions) -> Result<f64> {
     let refuse = |what: String| Err(Error::Request { what });
     if !matches!(options.method, Method::Auto | Method::Combine) {
         let method = options.method;
-        return refuse(format!("over a sharded graph only combine can answer, not {method}; leave out --graph sharded"));
+        return refuse(format!(
+            "over a sharded graph only combine can answer, not {method}; leave out --graph sharded"
+        ));
     }
     if options.shape != Shape::default() {
         return refuse(
-            "filters, debiasing and support need the whole graph; leave out --graph sharded, or filter the files".into(),
+            "filters, debiasing and support need the whole graph; leave out --graph sharded, or filter the files"
+                .into(),
         );
     }
     let precision = options.precision.unwrap_or(USUAL_PRECISION);
@@ -279,11 +289,17 @@ fn seal<'scope>(
         (0..).zip(blocks).map(|(number, task)| (task.part, time::end(number))).collect();
     let time_of = move |part: u32| ends.get(&part).copied().unwrap_or(u64::MAX);
     let place_of = |piece: &Piece| (piece.task.part, piece.task.first);
-    collect(counted, |_: &Piece| 0, place_of, time_of, move |number, pieces| {
-        let Some((files, queue)) = &files else { return };
-        let range = files.cut.part(number);
-        if pieces.len() as u64 == range.end - range.start {
-            queue.send(Part { number, pieces: pieces.into_values().collect() });
-        }
-    })
+    collect(
+        counted,
+        |_: &Piece| 0,
+        place_of,
+        time_of,
+        move |number, pieces| {
+            let Some((files, queue)) = &files else { return };
+            let range = files.cut.part(number);
+            if pieces.len() as u64 == range.end - range.start {
+                queue.send(Part { number, pieces: pieces.into_values().collect() });
+            }
+        },
+    )
 }

@@ -54,11 +54,7 @@ pub(crate) fn run(arguments: BatchArguments) -> anyhow::Result<Outcome> {
 }
 
 /// Answers with a progress bar. What the pilot measured is shown as soon as it is known.
-fn batch(
-    store: &Path,
-    options: &BatchOptions,
-    graph: GraphMode,
-) -> anyhow::Result<(Option<BatchOutcome>, Duration)> {
+fn batch(store: &Path, options: &BatchOptions, graph: GraphMode) -> anyhow::Result<(Option<BatchOutcome>, Duration)> {
     let stop = stop_flag()?;
     let progress = Arc::new(BatchProgress::default());
     let bar = progress_bar(0, BAR);

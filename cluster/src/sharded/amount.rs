@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use walkprint_engine::ids::NodeId;
 
 /// The mass of all seeds of a question.
-const ONE: f64 = (1u64 << 60) as f64;
+pub(super) const ONE: f64 = (1u64 << 60) as f64;
+
+/// No node: where sums are paid. Nodes are numbered up to [`walkprint_engine::ids::MAX_NODES`].
+pub(super) const NOWHERE: NodeId = NodeId::MAX;
 
 /// So much mass of one lane at one node. A lane is one question of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,14 +5,16 @@
 //! fewer, and *N* that or the number of nodes. Over all workers, a lane holds at most
 //!
 //! ```text
-//! 56 N    residuals and payments
+//! 24 N    residuals and payments
 //! 32 E    amounts of one round, on their way and waiting
-//! 32 N    at the end of a phase: payments and what is left, on their way
+//! 80 N    at the end of a phase: payments and what is left, on their way and waiting
 //! P       fingerprints of what is left: N times the mean fingerprint, all fingerprints at most
 //! ```
 //!
-//! and while it is put together 64 N and the visits of its fingerprints. Lanes of two blocks are in memory at a time. Most
-//! lanes hold far less: nodes share rows, and few amounts are above the threshold.
+//! A node that one lane has met has room for all lanes of the block, which is the first line again for each of them if no
+//! two lanes meet; *N* is therefore taken times the lanes, up to the number of nodes. Every worker holds 8 bytes a node
+//! and, while an answer is put together, 64 *N*. Lanes of two blocks are in memory at a time. Most lanes hold far less: few
+//! amounts are above the threshold in any round.
 
 use walkprint_engine::index::IndexEntry;
 
@@ -21,7 +23,7 @@ use super::tracks::TRACKS;
 use crate::error::{Error, Result, bytes};
 
 /// The most lanes of a block.
-const MOST_LANES: u64 = 1024;
+const MOST_LANES: u64 = 64;
 /// The program itself, its threads and buffers.
 const PROGRAM_BYTES: u64 = 48 << 20;
 /// What a worker's thread holds besides.
@@ -70,11 +72,14 @@ impl Budget {
         let reach = reach.min(1e18) as u64; // saturates
         let (met, crossed) = (nodes.min(reach), edges.min(reach));
         let packed = (index.bytes / nodes.max(1)).saturating_mul(met).min(index.bytes);
-        let lane = (88 * met + 32 * crossed).saturating_add(packed) / processes;
-        let alone = (64 * met + 4 * index.entries / nodes.max(1) * met) * own;
+        let lane = (80 * met + 32 * crossed).saturating_add(packed) / processes;
+        let alone = (64 * met + 8 * nodes) * own;
         let fixed = fixed.saturating_add(alone);
-        let lanes = memory_bytes.saturating_sub(fixed) / (TRACKS as u64 * lane.max(1));
-        let planned = |lanes: u64| fixed.saturating_add(TRACKS as u64 * lanes * lane);
+        let planned = |lanes: u64| {
+            let cells = 24 * nodes.min(met.saturating_mul(lanes)) / processes;
+            fixed.saturating_add((TRACKS as u64).saturating_mul(lanes.saturating_mul(lane.saturating_add(cells))))
+        };
+        let lanes = (1..=MOST_LANES).take_while(|&lanes| planned(lanes) <= memory_bytes).last().unwrap_or(0);
         if lanes == 0 {
             return Err(Error::Memory {
                 given: bytes(memory_bytes),
@@ -82,11 +87,46 @@ impl Budget {
                 parts: format!(
                     "rows {}, {TRACKS} questions at a time {}, {own} workers and the program the rest",
                     bytes(shards),
-                    bytes(TRACKS as u64 * lane)
+                    bytes(planned(1) - fixed)
                 ),
             });
         }
-        let lanes = lanes.min(MOST_LANES);
         Ok(Budget { lanes, bytes: planned(lanes) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use walkprint_engine::plan::Plan;
+
+    #[test]
+    fn blocks_are_as_large_as_the_memory_allows() {
+        let index = IndexEntry {
+            name: "default".into(),
+            generation: 1,
+            directory: "index-default-1".into(),
+            plan: Plan::default(),
+            graph_digest: String::new(),
+            entries: 400_000_000,
+            bytes: 800 << 20,
+            fingerprint_digest: String::new(),
+            segments: Vec::new(),
+        };
+        let lanes = |precision: f64, workers: (u64, u64), memory: u64| {
+            let (nodes, edges) = (4_000_000, 28_000_000);
+            let measures =
+                Measures { nodes, edges, weighted: false, index: &index, precision, workers, besides: 1 << 20 };
+            Budget::new(measures, memory).map(|budget| {
+                assert!(budget.bytes <= memory);
+                budget.lanes
+            })
+        };
+        let refused = lanes(0.05, (2, 2), 1 << 28).unwrap_err().to_string();
+        assert!(refused.contains("--memory 256.0MiB is too small"), "{refused}");
+        let some = lanes(0.05, (2, 2), 4 << 30).unwrap();
+        assert!(some < lanes(0.05, (2, 2), 16 << 30).unwrap() && some < lanes(0.1, (2, 2), 4 << 30).unwrap());
+        assert!(some < lanes(0.05, (2, 8), 4 << 30).unwrap(), "more processes");
+        assert_eq!(lanes(0.2, (2, 2), 1 << 40).unwrap(), MOST_LANES);
     }
 }

@@ -17,8 +17,7 @@ use walkprint_engine::graph::Owners;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::query::returns;
 
-use super::amount::Amount;
-use super::lane::home;
+use super::lane::{Left, home};
 use super::world::{World, fingerprint_home};
 use crate::error::Result;
 
@@ -28,8 +27,8 @@ pub(super) struct Parcel {
     pub(super) to: u32,
     pub(super) node: NodeId,
     pub(super) packed: Vec<u8>,
-    /// Lanes, ascending, and their units.
-    pub(super) lanes: Vec<(u32, u64)>,
+    /// What lanes left, ascending by lane.
+    pub(super) left: Vec<Left>,
 }
 
 /// A worker's wish to know how often walks come back to a node.
@@ -49,24 +48,24 @@ pub(super) struct Returns {
 
 /// Reads the fingerprints of all nodes at which something is left, when the frontier has passed the end of the phase.
 pub(super) fn fingerprints<'scope>(
-    left: Stream<'scope, u64, Vec<Amount>>,
+    left: Stream<'scope, u64, Vec<Left>>,
     owners: Arc<Owners>,
     world: Arc<World>,
 ) -> Stream<'scope, u64, Vec<Parcel>> {
     let workers = left.scope().peers();
-    let by_home = Exchange::new(move |amount: &Amount| fingerprint_home(&owners, amount.node));
+    let by_home = Exchange::new(move |left: &Left| fingerprint_home(&owners, left.node));
     left.unary_frontier::<CapacityContainerBuilder<Vec<Parcel>>, _, _, _>(by_home, "Fingerprints", move |_, _| {
-        let mut phases: BTreeMap<u64, (Capability<u64>, Vec<Amount>)> = BTreeMap::new();
+        let mut phases: BTreeMap<u64, (Capability<u64>, Vec<Left>)> = BTreeMap::new();
         move |(input, frontier), output| {
-            input.for_each(|stamp, amounts: &mut Vec<Amount>| {
+            input.for_each(|stamp, left: &mut Vec<Left>| {
                 let Some(capability) = stamp.retain_least(0) else { return };
-                phases.entry(*capability.time()).or_insert((capability, Vec::new())).1.append(amounts);
+                phases.entry(*capability.time()).or_insert((capability, Vec::new())).1.append(left);
             });
             while let Some(entry) = phases.first_entry().filter(|entry| !frontier.less_equal(entry.key())) {
-                let (capability, mut amounts) = entry.remove();
-                amounts.sort_unstable_by_key(|amount| (amount.node, home(amount.lane, workers), amount.lane));
+                let (capability, mut left) = entry.remove();
+                left.sort_unstable_by_key(|left| (left.node, home(left.lane, workers), left.lane));
                 let mut session = output.session(&capability);
-                for standing in amounts.chunk_by(|a, b| a.node == b.node) {
+                for standing in left.chunk_by(|a, b| a.node == b.node) {
                     if world.stopped() {
                         break;
                     }
@@ -81,15 +80,15 @@ pub(super) fn fingerprints<'scope>(
 }
 
 /// The parcels of one node.
-fn parcels(world: &World, standing: &[Amount], workers: usize) -> Result<impl Iterator<Item = Parcel>> {
+fn parcels(world: &World, standing: &[Left], workers: usize) -> Result<impl Iterator<Item = Parcel>> {
     let node = standing[0].node;
     let packed = world.index().packed(node)?;
-    let same_home = move |a: &Amount, b: &Amount| home(a.lane, workers) == home(b.lane, workers);
-    Ok(standing.chunk_by(same_home).map(move |lanes| Parcel {
-        to: u32::try_from(home(lanes[0].lane, workers)).expect("workers are counted in 32 bits"),
+    let same_home = move |a: &Left, b: &Left| home(a.lane, workers) == home(b.lane, workers);
+    Ok(standing.chunk_by(same_home).map(move |left| Parcel {
+        to: u32::try_from(home(left[0].lane, workers)).expect("workers are counted in 32 bits"),
         node,
         packed: packed.to_vec(),
-        lanes: lanes.iter().map(|amount| (amount.lane, amount.units)).collect(),
+        left: left.to_vec(),
     }))
 }
 

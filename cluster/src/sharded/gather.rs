@@ -20,11 +20,11 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::generic::{Operator, OutputBuilder};
 use walkprint_engine::ids::NodeId;
-use walkprint_engine::query::{Answer, Dangling, Draft, Gathered};
+use walkprint_engine::query::{Answer, Dangling, Draft, Gathered, Left as LeftOver};
 
-use super::amount::{Amount, mass, merge};
+use super::amount::{Amount, NOWHERE, mass, merge};
 use super::fingerprints::{Parcel, Returns, Wish};
-use super::lane::{Lane, home};
+use super::lane::{Lane, Left, home};
 use super::time;
 use super::world::World;
 use crate::error::{Error, Result};
@@ -34,6 +34,8 @@ const LEAST_FARTHER: f64 = 1.0 / 64.0;
 const MOST_FARTHER: f64 = 0.5;
 /// How much more precise than asked a second attempt is to be: there should be no third.
 const AMPLE: f64 = 0.9;
+/// With fewer fingerprints that were chosen by chance than this, errors are taken to be as large as they may be.
+const FEW: usize = 64;
 /// How long an activation may take: other operators share the thread.
 const TURN: Duration = Duration::from_millis(10);
 
@@ -70,8 +72,8 @@ struct Work {
     lanes: std::vec::IntoIter<Lane>,
     paid: HashMap<u32, Vec<Amount>>,
     parcels: Vec<Parcel>,
-    /// By lane: parcels, ascending by node, and the units left.
-    left: HashMap<u32, Vec<(usize, u64)>>,
+    /// By lane: parcels, ascending by node, and the place in them.
+    left: HashMap<u32, Vec<(usize, usize)>>,
     wished: HashSet<NodeId>,
 }
 
@@ -84,10 +86,10 @@ impl Work {
         for amount in paid {
             all.entry(amount.lane).or_default().push(amount);
         }
-        let mut left: HashMap<u32, Vec<(usize, u64)>> = HashMap::new();
+        let mut left: HashMap<u32, Vec<(usize, usize)>> = HashMap::new();
         for (at, parcel) in parcels.iter().enumerate() {
-            for &(lane, units) in &parcel.lanes {
-                left.entry(lane).or_default().push((at, units));
+            for (place, own) in parcel.left.iter().enumerate() {
+                left.entry(own.lane).or_default().push((at, place));
             }
         }
         let (lanes, may_go_on, wished) = (lanes.into_iter(), time::may_go_on(end), HashSet::new());
@@ -127,7 +129,7 @@ pub(super) fn gather<'scope>(
         let mut phases: BTreeMap<u64, Phase> = BTreeMap::new();
         let mut waiting: VecDeque<Work> = VecDeque::new();
         let mut kept: HashMap<u32, Vec<Amount>> = HashMap::new();
-        let mut gathered = Gathered::default();
+        let mut gathered = Gathered::new(world.labels().len());
         move |frontiers| {
             // Every lane of a phase comes by `lanes`: their capabilities are enough.
             lanes_in.for_each(|stamp, lanes: &mut Vec<Lane>| {
@@ -198,26 +200,38 @@ fn put_together(
     let of = world.gatherer(dangling, lane.asked.dangling == Dangling::Uniform);
     let mut paid = work.paid.remove(&lane.number).unwrap_or_default();
     merge(&mut paid);
+    // The sum of what was left stands last.
+    let sampled = paid.pop_if(|amount| amount.node == NOWHERE).map_or(0.0, |amount| mass(amount.units));
     gathered.clear();
     for amount in &paid {
         gathered.pay(amount.node, mass(amount.units));
     }
-    let pushed = gathered.pushed(&of);
-    let left = work.left.remove(&lane.number).unwrap_or_default();
-    for &(at, units) in &left {
+    let onward = (1.0 - of.restart_prob) * sampled;
+    let lost = (1.0 - gathered.pushed(&of) - onward).max(0.0);
+    let (mut chosen, mut sure) = (0, 0.0);
+    for (at, place) in work.left.remove(&lane.number).unwrap_or_default() {
         let parcel = &work.parcels[at];
-        if !gathered.add(&of, parcel.node, mass(units), &parcel.packed) {
+        let Left { residual, weight, .. } = parcel.left[place];
+        if residual == weight {
+            sure += mass(residual);
+        } else {
+            chosen += 1;
+        }
+        let chance = residual as f64 / weight as f64;
+        if !gathered.add(&of, parcel.node, mass(weight), chance, &parcel.packed) {
             return Err(Error::Engine(world.index().damaged(parcel.node)));
         }
     }
-    let sampled = mass(left.iter().map(|&(_, units)| units).sum());
-    let lost = (1.0 - pushed - sampled).max(0.0);
-    let (precision, error) = (lane.asked.precision, gathered.l1_error() + lost);
-    if precision < error && !left.is_empty() && work.may_go_on {
-        let factor = (AMPLE * precision / error).powi(2).clamp(LEAST_FARTHER, MOST_FARTHER);
+    // A few fingerprints that were chosen by chance know too little of their own error.
+    let by_chance = if chosen < FEW { (1.0 - of.restart_prob) * (sampled - sure).max(0.0) } else { 0.0 };
+    let l1_error = gathered.l1_error().max(by_chance) + lost;
+    let precision = lane.asked.precision;
+    if precision < l1_error && 0.0 < sampled && work.may_go_on {
+        let factor = (AMPLE * precision / l1_error).powi(2).clamp(LEAST_FARTHER, MOST_FARTHER);
         return Ok(Outcome::Again(paid, factor));
     }
-    Ok(Outcome::Precise(gathered.draft(&of, lane.asked.top, lane.asked.dangling, lost)?))
+    let left = LeftOver { sampled, lost, l1_error };
+    Ok(Outcome::Precise(gathered.draft(&of, lane.asked.top, lane.asked.dangling, left)?))
 }
 
 /// Drafts of a phase, and what is known for them.

@@ -36,6 +36,8 @@ pub(crate) mod lane;
 
 pub(crate) mod world;
 
+mod window;
+
 mod residuals;
 
 mod push;
@@ -91,9 +93,10 @@ impl FromStr for GraphMode {
     }
 }
 
-/// What `combine` gains by the last step, which is not made here, as a part of the threshold: the L1 error is four times as
-/// large without it, and falls with the square root of the threshold.
-const NO_LAST_STEP: f64 = 1.0 / 12.0;
+/// By what the threshold of `combine` is multiplied. Without the last step the L1 error is four times as large and falls with
+/// the square root of the threshold; what is left out by chance adds to it; and pushing, which many lanes share, costs less
+/// here than fingerprints, which each lane adds up alone.
+const NO_LAST_STEP: f64 = 1.0 / 50.0;
 /// The L1 error to aim at where nobody asks for one.
 pub(crate) const USUAL_PRECISION: f64 = 0.05;
 /// Below that, units that were rounded away would count.

@@ -16,7 +16,7 @@ use walkprint_engine::graph::GraphShard;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::query::{Dangling, UniformAnswer};
 
-use super::amount::{Amount, mass, units};
+use super::amount::{Amount, NOWHERE, mass, units};
 use super::lane::{Asked, Lane};
 use super::push::push;
 use super::tracks::Worked;
@@ -75,7 +75,7 @@ pub(crate) fn uniform(worker: &mut Worker, workers_of_process: usize, worked: &W
         let sink = copies.unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(to_first, "Uniform", move |_, _| {
             move |input, _output| {
                 input.for_each(|_, amounts: &mut Vec<(u64, Amount)>| {
-                    for (_, amount) in amounts.drain(..) {
+                    for (_, amount) in amounts.drain(..).filter(|(_, amount)| amount.node != NOWHERE) {
                         paid_to.borrow_mut()[amount.node as usize] += mass(amount.units);
                     }
                 });
@@ -87,7 +87,8 @@ pub(crate) fn uniform(worker: &mut Worker, workers_of_process: usize, worked: &W
     });
     if index == 0 {
         let asked = Asked { top: 1, dangling: Dangling::Drop, precision: RESIDUAL };
-        lanes.send(Lane { number: 0, tag: 0, asked, threshold: RESIDUAL / (nodes + edges).max(1) as f64 });
+        let threshold = RESIDUAL / (nodes + edges).max(1) as f64;
+        lanes.send(Lane { number: 0, tag: 0, asked, threshold, key: 0 });
     }
     let share = units(1.0 / nodes as f64);
     for node in shard.owners().nodes_of(shard.worker()) {

@@ -13,7 +13,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use walkprint_engine::graph::GraphShard;
 
 use super::amount::Amount;
-use super::lane::Lane;
+use super::lane::{Lane, Left};
 use super::residuals::Residuals;
 use super::time;
 use super::world::World;
@@ -24,8 +24,8 @@ pub(super) struct Pushed<'scope> {
     pub(super) onward: Stream<'scope, u64, Vec<Amount>>,
     /// At the end of a phase: what was pushed and stayed.
     pub(super) paid: Stream<'scope, u64, Vec<Amount>>,
-    /// At the end of a phase: what was not pushed.
-    pub(super) left: Stream<'scope, u64, Vec<Amount>>,
+    /// At the end of a phase: what was not pushed, for fingerprints.
+    pub(super) left: Stream<'scope, u64, Vec<Left>>,
 }
 
 /// A round that is not complete.
@@ -56,9 +56,10 @@ pub(super) fn push<'scope>(
     let (left, left_stream) = builder.new_output();
     let mut onward = OutputBuilder::<_, CapacityContainerBuilder<Vec<Amount>>>::from(onward);
     let mut paid = OutputBuilder::<_, CapacityContainerBuilder<Vec<Amount>>>::from(paid);
-    let mut left = OutputBuilder::<_, CapacityContainerBuilder<Vec<Amount>>>::from(left);
+    let mut left = OutputBuilder::<_, CapacityContainerBuilder<Vec<Left>>>::from(left);
     builder.build(move |_capabilities| {
-        let mut state = Residuals::new(shard, world.restart_prob());
+        let (own, worker) = (Rc::clone(&shard), u32::try_from(shard.worker()).expect("workers are counted in 32 bits"));
+        let mut state = Residuals::new(shard, world.index().plan().clone());
         let mut rounds: BTreeMap<u64, Round> = BTreeMap::new();
         let mut ends: BTreeMap<u64, (Capability<u64>, Capability<u64>)> = BTreeMap::new();
         move |frontiers| {
@@ -83,15 +84,26 @@ pub(super) fn push<'scope>(
                 if time::begins_block(now) {
                     state.clear();
                 }
-                amounts.into_iter().for_each(|amount| state.add(amount));
                 if time::begins_phase(now) {
-                    state.begin_phase(lanes.iter().map(|lane| (lane.number, lane.threshold)));
+                    state.begin_phase(&lanes);
                 }
+                amounts.into_iter().for_each(|amount| state.add(amount));
                 let Some(capability) = capability.filter(|_| time::may_push(now) && !world.stopped()) else { continue };
                 let mut output = onward.activate();
                 let mut session = output.session(&capability);
-                if let Err(error) = state.push(|amounts| session.give_iterator(amounts.drain(..))) {
+                let mut mine = Vec::new();
+                let pushed = state.push(|amount| match own.owners().owner(amount.node) == worker {
+                    true => mine.push(amount),
+                    false => session.give(amount),
+                });
+                if let Err(error) = pushed {
                     world.fail(error);
+                }
+                if !mine.is_empty() {
+                    // What stays here need not travel.
+                    let round = rounds.entry(now + 1).or_default();
+                    round.amounts.append(&mut mine);
+                    round.onward.get_or_insert_with(|| capability.delayed(&(now + 1)));
                 }
             }
             while let Some(entry) = ends.first_entry().filter(|entry| passed(entry.key())) {

@@ -143,7 +143,7 @@ fn answers(store: &Store, askings: &[Asking], workers: usize, lanes: usize) -> V
             let mut block = Block::default();
             for (asking, tag) in rest.borrow_mut().by_ref().take(lanes) {
                 let threshold = first_threshold(job.world.index().plan(), asking.asked.precision);
-                block.add(Lane { number: 0, tag, asked: asking.asked, threshold }, asking.seeds.weights());
+                block.add(Lane { number: 0, tag, asked: asking.asked, threshold, key: 0 }, asking.seeds.weights());
             }
             if block.is_empty() { Next::End } else { Next::Block(block) }
         };
@@ -234,7 +234,7 @@ fn damaged_fingerprints_are_reported_and_nobody_waits() {
                 }
                 let mut block = Block::default();
                 let asked = Asked { top: 3, dangling: Dangling::Drop, precision: 0.1 };
-                block.add(Lane { number: 0, tag: 0, asked, threshold: 0.01 }, &[(1, 1.0)]);
+                block.add(Lane { number: 0, tag: 0, asked, threshold: 0.01, key: 0 }, &[(1, 1.0)]);
                 Next::Block(block)
             };
             work(worker, &job, Rc::new(|_, _| ()), |_, tags| tags, next);

@@ -22,7 +22,7 @@ use walkprint_engine::query::Answer;
 use super::amount::{Amount, units};
 use super::fingerprints::{fingerprints, look_up};
 use super::gather::{finish, gather};
-use super::lane::Lane;
+use super::lane::{Lane, key};
 use super::push::push;
 use super::time;
 use super::world::World;
@@ -64,7 +64,7 @@ impl Block {
     /// Adds a question; its seeds have a sum of 1.
     pub(crate) fn add(&mut self, lane: Lane, seeds: &[(NodeId, f64)]) {
         let number = u32::try_from(self.lanes.len()).expect("a block has far fewer lanes");
-        self.lanes.push(Lane { number, ..lane });
+        self.lanes.push(Lane { number, key: key(seeds), ..lane });
         let amounts = seeds.iter().map(|&(node, weight)| Amount { node, lane: number, units: units(weight) });
         self.seeds.extend(amounts);
     }

@@ -4,9 +4,16 @@
 //! ([`super::push`] has the rule) to the one that puts the answer together:
 //!
 //! ```text
-//! pay      core(v)  += what was pushed at v
-//! add      tally(v) += residual(w) * fingerprint(w)(v)       ascending by w
+//! pay      core(v)  += what was pushed at v, and a * residual(v) of what was left there
+//! add      tally(v) += weight(w) * later(w)(v)       ascending by w
 //! ```
+//!
+//! `later(w)` is the fingerprint of *w* but for the first visits of walks, which are certain and paid exactly.
+//!
+//! *Chance.* Pushing leaves residuals at many nodes that deserve less than one walk each, and reading all their fingerprints
+//! takes far longer than what comes of it is worth. A residual *r* may therefore be given the weight *w* > *r* with the
+//! chance *r / w*, and be left out otherwise, by a number that is its own: unbiased, and what it adds to the variance of a
+//! score is `(1 - chance) * (what the fingerprint added)^2` where it was added.
 //!
 //! It knows no rows, so that the last step of walks is not made exactly as in [`super::combine`]: for the same error pushes
 //! go farther instead. Which nodes are dangling it is told; how often walks come back to a node, which standard errors
@@ -15,7 +22,6 @@
 //! **An answer is a pure function of its parts**: sums are made in the order in which parts come in, which is the caller's
 //! to choose. (Test: `query::tests::gathered`.)
 
-use hashbrown::HashMap;
 use roaring::RoaringBitmap;
 
 use super::answer::{Answer, Ranked, Status};
@@ -53,10 +59,13 @@ pub struct UniformAnswer {
     falling: Vec<NodeId>,
 }
 
-/// The parts of one answer as they come in. Memory: about 50 bytes a node that the answer meets.
-#[derive(Debug, Default)]
+/// The place of a node that was not met.
+const NONE: u32 = u32::MAX;
+
+/// The parts of one answer as they come in. Memory: 4 bytes a node, and 32 a node that the answer meets.
+#[derive(Debug)]
 pub struct Gathered {
-    places: HashMap<NodeId, u32>,
+    places: Vec<u32>,
     entries: Vec<Entry>,
     drawn: Drawn,
 }
@@ -74,6 +83,17 @@ impl Entry {
     }
 }
 
+/// What became of the mass of the seeds that was not pushed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Left {
+    /// What went to fingerprints.
+    pub sampled: f64,
+    /// What is missing, for rounding's sake.
+    pub lost: f64,
+    /// An estimate of the L1 error.
+    pub l1_error: f64,
+}
+
 /// An answer but for its standard errors.
 #[derive(Debug, Clone)]
 pub struct Draft {
@@ -82,8 +102,7 @@ pub struct Draft {
     drawn: Drawn,
     sum: f64,
     ended: (f64, f64),
-    lost: f64,
-    l1_error: f64,
+    left: Left,
     /// The best, one more than is shown: whether the last one's rank is stable depends on it.
     best: Vec<(Candidate, f64, Tally)>,
 }
@@ -103,42 +122,46 @@ impl UniformAnswer {
 }
 
 impl Gathered {
-    /// Forgets everything.
+    /// Room for answers over a graph.
+    #[must_use]
+    pub fn new(nodes: usize) -> Gathered {
+        Gathered { places: vec![NONE; nodes], entries: Vec::new(), drawn: Drawn::default() }
+    }
+
+    /// Forgets everything. Cost: as what was there.
     pub fn clear(&mut self) {
-        self.places.clear();
+        self.entries.iter().for_each(|entry| self.places[entry.node as usize] = NONE);
         self.entries.clear();
         self.drawn = Drawn::default();
     }
 
-    fn entry(places: &mut HashMap<NodeId, u32>, entries: &mut Vec<Entry>, node: NodeId) -> usize {
-        let next = node_at(entries.len()); // there are no more entries than nodes
-        let place = *places.entry(node).or_insert(next);
-        if place == next {
+    #[inline]
+    fn entry<'e>(place: &mut u32, entries: &'e mut Vec<Entry>, node: NodeId) -> &'e mut Entry {
+        if *place == NONE {
+            *place = node_at(entries.len()); // there are no more entries than nodes
             entries.push(Entry { node, paid: 0.0, tally: Tally::default() });
         }
-        place as usize
+        &mut entries[*place as usize]
     }
 
     /// Adds what was pushed at a node and stayed there.
+    ///
+    /// # Panics
+    /// When it is no node.
     pub fn pay(&mut self, node: NodeId, amount: f64) {
-        let place = Gathered::entry(&mut self.places, &mut self.entries, node);
-        self.entries[place].paid += amount;
+        Gathered::entry(&mut self.places[node as usize], &mut self.entries, node).paid += amount;
     }
 
-    /// Adds what was left at a node, by the packed fingerprint of the node. False when the fingerprint is damaged, or names
-    /// what is no node.
+    /// Adds what was left at a node, with this weight and the chance that it had to be added, by the packed fingerprint of
+    /// the node; but for the first visits. False when the fingerprint is damaged, or names what is no node.
     #[must_use]
-    pub fn add(&mut self, of: &Gatherer<'_>, source: NodeId, mass: f64, packed: &[u8]) -> bool {
+    pub fn add(&mut self, of: &Gatherer<'_>, source: NodeId, weight: f64, chance: f64, packed: &[u8]) -> bool {
         let Some(fingerprint) = Fingerprint::decode(packed) else { return false };
-        let mut adding = Adding::new(&fingerprint, source, mass, of.restart_prob);
-        let (Gathered { places, entries, drawn }, nodes, mut inside) = (self, of.labels.len(), true);
-        let whole = fingerprint.for_each(|node, units| {
-            if (node as usize) < nodes {
-                let place = Gathered::entry(places, entries, node);
-                adding.record(&mut entries[place].tally, node, units);
-            } else {
-                inside = false;
-            }
+        let mut adding = Adding::new(&fingerprint, source, weight, of.restart_prob).with_chance(chance);
+        let (Gathered { places, entries, drawn }, mut inside) = (self, true);
+        let whole = fingerprint.for_each(|node, units| match places.get_mut(node as usize) {
+            Some(place) => adding.record_later(&mut Gathered::entry(place, entries, node).tally, node, units),
+            None => inside = false,
         });
         adding.finish(drawn);
         whole && inside
@@ -159,14 +182,14 @@ impl Gathered {
         self.entries.iter().map(paid).sum()
     }
 
-    /// The best nodes. `lost` is the part of the seeds' mass that is neither pushed nor added.
+    /// The best nodes.
     ///
     /// Cost: one pass over the entries. Under [`Dangling::Uniform`] as many nodes again that nothing reached are looked at,
     /// of which none but the best by the uniform answer can be results.
     ///
     /// # Errors
     /// When the label of a result is damaged.
-    pub fn draft(&self, of: &Gatherer<'_>, top: usize, dangling: Dangling, lost: f64) -> Result<Draft> {
+    pub fn draft(&self, of: &Gatherer<'_>, top: usize, dangling: Dangling, left: Left) -> Result<Draft> {
         let ratio = (1.0 - of.restart_prob) / of.restart_prob;
         let at_dangling = || self.entries.iter().filter(|entry| of.dangling.contains(entry.node));
         let (tallied, variance) = tallied_end_of(of.restart_prob, &self.drawn, at_dangling().map(|entry| entry.tally));
@@ -176,8 +199,7 @@ impl Gathered {
             drawn: self.drawn,
             sum: self.entries.iter().map(Entry::core).sum(),
             ended: (tallied + ratio * at_dangling().map(|entry| entry.paid).sum::<f64>(), variance),
-            lost,
-            l1_error: self.l1_error() + lost,
+            left,
             best: Vec::new(),
         };
         let scaling = draft.scaling(of);
@@ -186,7 +208,7 @@ impl Gathered {
         let mut others = Vec::new();
         if let (true, Some(uniform)) = (scaling.is_dense(), of.uniform) {
             let mut least = 0.0;
-            for &node in uniform.falling.iter().filter(|&node| !self.places.contains_key(node)) {
+            for &node in uniform.falling.iter().filter(|&&node| self.places[node as usize] == NONE) {
                 let core = uniform.core.core[node as usize];
                 if wanted <= others.len() && core < least * (1.0 - ROUNDING) {
                     break;
@@ -199,7 +221,7 @@ impl Gathered {
         }
         let score = |(node, core)| Candidate { node, score: scaling.score(of.dangling, node, core) };
         let best = ranking::best(of.labels, known.chain(others).map(score), wanted, ROUNDING)?;
-        let met = |node| self.places.get(&node).map(|&place| &self.entries[place as usize]);
+        let met = |node: NodeId| self.entries.get(self.places[node as usize] as usize);
         let mut best: Vec<(Candidate, f64, Tally)> = best
             .into_iter()
             .map(|candidate| match met(candidate.node) {
@@ -219,12 +241,6 @@ impl Gathered {
 }
 
 impl Draft {
-    /// The estimate of the L1 error of the linear core.
-    #[must_use]
-    pub fn l1_error(&self) -> f64 {
-        self.l1_error
-    }
-
     /// The nodes about which [`Draft::finish`] asks how often walks come back to them: see [`returns`].
     pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
         let sampled = self.best.iter().filter(|(_, _, tally)| tally.variance != 0.0);
@@ -232,14 +248,15 @@ impl Draft {
     }
 
     fn scaling<'u>(&self, of: &Gatherer<'u>) -> Scaling<'u> {
+        let lost = self.left.lost;
         match (self.dangling, of.uniform) {
-            (Dangling::Restart, _) if 0.0 < self.sum => Scaling::restart(self.sum, self.drawn.sum_variance, self.lost),
-            (Dangling::SelfLoop, _) => Scaling::self_loop(of.restart_prob, self.lost),
+            (Dangling::Restart, _) if 0.0 < self.sum => Scaling::restart(self.sum, self.drawn.sum_variance, lost),
+            (Dangling::SelfLoop, _) => Scaling::self_loop(of.restart_prob, lost),
             (Dangling::Uniform, Some(uniform)) => {
                 let (ended, variance) = self.ended;
-                Scaling::uniform(ended, variance, &uniform.core, self.lost)
+                Scaling::uniform(ended, variance, &uniform.core, lost)
             }
-            (Dangling::Restart | Dangling::Drop | Dangling::Uniform, _) => Scaling::drop(self.lost),
+            (Dangling::Restart | Dangling::Drop | Dangling::Uniform, _) => Scaling::drop(lost),
         }
     }
 
@@ -274,8 +291,8 @@ impl Draft {
             results,
             method: Method::Combine,
             dangling: self.dangling,
-            mass_accounted: 1.0 - self.lost,
-            status: Status::Estimated { sampled: self.drawn.mass, l1_error: self.l1_error },
+            mass_accounted: 1.0 - self.left.lost,
+            status: Status::Estimated { sampled: self.left.sampled, l1_error: self.left.l1_error },
         })
     }
 }

@@ -82,7 +82,7 @@ pub use answer::{Answer, Ranked, Scores, Status};
 pub use answerer::Answerer;
 pub use block::{LANES, LEAST_PRECISION};
 pub use explain::{Contribution, ExplainSettings, Explained, Explanation, Hop, Others, Path, PathStatus, Searched};
-pub use gathered::{Draft, Gathered, Gatherer, UniformAnswer, returns};
+pub use gathered::{Draft, Gathered, Gatherer, Left, UniformAnswer, returns};
 pub use question::{Dangling, Method, PushBound, Question};
 pub use seeds::Seeds;
 pub use shape::{Debias, MOST_SUPPORTERS, PopularityKind, SUPPORT_SHARE, Shape};

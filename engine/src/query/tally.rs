@@ -41,7 +41,11 @@ pub(super) struct Adding {
     unit: f64,
     packet: f64,
     certain: u32,
+    /// The chance that the fingerprint was to be added.
+    chance: f64,
     random: u64,
+    /// Variances that come of the chance.
+    by_chance: f64,
 }
 
 impl Adding {
@@ -49,7 +53,13 @@ impl Adding {
     pub(super) fn new(fingerprint: &Fingerprint<'_>, source: NodeId, weight: f64, restart_prob: f64) -> Adding {
         let unit = weight * fingerprint.unit(restart_prob);
         let packet = unit * unit * f64::from(UNITS_PER_PACKET);
-        Adding { source, weight, restart_prob, unit, packet, certain: certain_units(fingerprint), random: 0 }
+        let certain = certain_units(fingerprint);
+        Adding { source, weight, restart_prob, unit, packet, certain, chance: 1.0, random: 0, by_chance: 0.0 }
+    }
+
+    /// The same of a fingerprint that had this chance to be added, and was not left out: see [`super::gathered`].
+    pub(super) fn with_chance(self, chance: f64) -> Adding {
+        Adding { chance, ..self }
     }
 
     /// Adds an entry to its node's tally.
@@ -61,9 +71,21 @@ impl Adding {
         self.random += u64::from(random);
     }
 
+    /// Adds an entry but for the first visits of walks, all at the source, to its node's tally.
+    #[inline]
+    pub(super) fn record_later(&mut self, tally: &mut Tally, node: NodeId, units: u32) {
+        let random = if node == self.source { units.saturating_sub(self.certain) } else { units };
+        let score = self.unit * f64::from(random);
+        let by_chance = (1.0 - self.chance) * score * score;
+        tally.score += score;
+        tally.variance += self.packet * f64::from(random) + by_chance;
+        self.random += u64::from(random);
+        self.by_chance += by_chance;
+    }
+
     /// Adds to the sums what all entries were together.
     pub(super) fn finish(self, drawn: &mut Drawn) {
-        let Adding { weight, restart_prob, unit, packet, certain, random, .. } = self;
+        let Adding { weight, restart_prob, unit, packet, certain, random, chance, by_chance, .. } = self;
         // The number of visits that a packet makes is geometric, or less spread where walks end at dangling nodes: with a
         // mean of m, its variance is at most about m (m - 1).
         let later_visits = random as f64 / f64::from(certain);
@@ -71,8 +93,10 @@ impl Adding {
         let paid = weight * restart_prob;
         drawn.mass += weight;
         drawn.sum_variance += paid * paid * (1.0 + later_visits) * later_visits / packets;
-        drawn.score += unit * random as f64;
-        drawn.variance += packet * random as f64;
+        let score = unit * random as f64;
+        drawn.sum_variance += (1.0 - chance) * score * score;
+        drawn.score += score;
+        drawn.variance += packet * random as f64 + by_chance;
     }
 }
 
