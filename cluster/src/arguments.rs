@@ -352,6 +352,10 @@ pub(crate) struct BatchArguments {
     pub(crate) method: Method,
     #[command(flatten)]
     pub(crate) asked: AskedArguments,
+    /// Where the rows of the graph are: replicated (every worker sees all), or sharded (each worker holds some, and they
+    /// answer together; for graphs that no worker can hold)
+    #[arg(long, default_value_t = GraphMode::default(), value_name = "replicated|sharded")]
+    pub(crate) graph: GraphMode,
     /// About how many rows a file has [default: from 1 to 4 million]
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rows_per_file: Option<u64>,

@@ -24,4 +24,6 @@ pub mod explanation;
 
 pub mod choice;
 
+pub mod sharded;
+
 pub mod batch;

@@ -11,7 +11,7 @@ use walkprint_engine::query::Crew;
 use crate::error::{Error, Result};
 
 /// How long a worker without work sleeps before it looks again.
-const NAP: Duration = Duration::from_millis(20);
+pub(crate) const NAP: Duration = Duration::from_millis(20);
 /// How often the calling thread looks on.
 const TICK: Duration = Duration::from_millis(100);
 

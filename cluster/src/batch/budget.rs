@@ -47,6 +47,11 @@ impl Budget {
         Budget::reckon(cut, Answering::bytes(world.graph.nodes(), method), world.graph.nodes(), inflow, workers)
     }
 
+    /// What files and sources take, where answers are found elsewhere.
+    pub(super) fn of_files(cut: &Cut, nodes: usize) -> Budget {
+        Budget::reckon(cut, 0, nodes, 0, 0)
+    }
+
     fn reckon(cut: &Cut, answering: u64, nodes: usize, inflow: u64, workers: usize) -> Budget {
         let rows = size_of::<Row>() as u64;
         let task_rows = cut.task_sources.min(cut.sources).saturating_mul(cut.source_rows);

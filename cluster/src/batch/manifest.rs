@@ -62,6 +62,9 @@ pub(crate) struct Parameters {
     pub(crate) skipped_unknown: u64,
     pub(crate) format: Format,
     pub(crate) part_sources: u64,
+    /// `sharded` where it was: answers then are others, within their errors.
+    #[serde(default)]
+    pub(crate) graph: Option<String>,
 }
 
 /// A part that is on the disk.
@@ -183,6 +186,7 @@ pub(crate) mod tests {
             skipped_unknown: 0,
             format: Format::Parquet,
             part_sources: 4,
+            graph: None,
         }
     }
 

@@ -49,6 +49,8 @@ mod seal;
 
 mod writer;
 
+mod sharded;
+
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -69,6 +71,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 pub use cost::{Measured, Pilot};
 pub use options::{BatchOptions, BatchOutcome, BatchProgress, Format, Sources, Unknown};
+pub use sharded::run_sharded_batch;
 
 use crate::assembly::Queue;
 use crate::choice::{Wanted, choose_index};
@@ -225,6 +228,7 @@ fn parameters(options: &BatchOptions, world: &World, resolved: &Resolved, asked:
         skipped_unknown: resolved.skipped_unknown,
         format: options.format,
         part_sources: cut.part_sources,
+        graph: None,
     }
 }
 

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
-use walkprint_cluster::batch::{BatchOptions, BatchOutcome, BatchProgress, Pilot, run_batch};
+use walkprint_cluster::batch::{BatchOptions, BatchOutcome, BatchProgress, Pilot, run_batch, run_sharded_batch};
 use walkprint_cluster::error::Error;
+use walkprint_cluster::processes::Processes;
+use walkprint_cluster::sharded::GraphMode;
 use walkprint_engine::store::Store;
 
 use crate::arguments::BatchArguments;
@@ -41,7 +43,8 @@ pub(crate) fn run(arguments: BatchArguments) -> anyhow::Result<Outcome> {
         resume: arguments.resume,
         replace: arguments.replace,
     };
-    let (outcome, took) = batch(&arguments.store, &options)?;
+    let (outcome, took) = batch(&arguments.store, &options, arguments.graph)?;
+    let Some(outcome) = outcome else { return Ok(Outcome::Done) };
     if arguments.json {
         print_json(&as_json(&options, &outcome, took))?;
     } else {
@@ -51,7 +54,7 @@ pub(crate) fn run(arguments: BatchArguments) -> anyhow::Result<Outcome> {
 }
 
 /// Answers with a progress bar. What the pilot measured is shown as soon as it is known.
-fn batch(store: &Path, options: &BatchOptions) -> anyhow::Result<(BatchOutcome, Duration)> {
+fn batch(store: &Path, options: &BatchOptions, graph: GraphMode) -> anyhow::Result<(Option<BatchOutcome>, Duration)> {
     let stop = stop_flag()?;
     let progress = Arc::new(BatchProgress::default());
     let bar = progress_bar(0, BAR);
@@ -83,7 +86,13 @@ fn batch(store: &Path, options: &BatchOptions) -> anyhow::Result<(BatchOutcome, 
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for people")]
         bar.set_message(format!("{} rows/s", count((rows as f64 / seconds) as u64)));
     };
-    let outcome = run_batch(store, options, &progress, &mut tick);
+    let outcome = match graph {
+        GraphMode::Replicated => run_batch(store, options, &progress, &mut tick).map(Some),
+        GraphMode::Sharded => {
+            let processes = Processes::alone(options.workers);
+            run_sharded_batch(store, options, processes, &progress, &mut tick)
+        }
+    };
     bar.finish_and_clear();
     let sealed = progress.sealed.load(Ordering::Relaxed);
     match &outcome {

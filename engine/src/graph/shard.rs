@@ -37,6 +37,14 @@ impl GraphShard {
         Ok(GraphShard { owners: Arc::clone(owners), worker, rows })
     }
 
+    /// A worker's rows without any edge: what stands in where rows could not be had.
+    #[must_use]
+    pub fn empty(owners: &Arc<Owners>, worker: usize) -> GraphShard {
+        let offsets = vec![0; owners.nodes_of(worker).count() + 1];
+        let rows = Graph::from_rows(offsets, Vec::new(), None).expect("without weights nothing can be wrong");
+        GraphShard { owners: Arc::clone(owners), worker, rows }
+    }
+
     /// Who owns which node.
     #[must_use]
     pub fn owners(&self) -> &Arc<Owners> {

@@ -109,6 +109,17 @@ impl Index {
         self.segment(source).fingerprint(source)
     }
 
+    /// A source's fingerprint as it is stored, for whoever unpacks it elsewhere. Cost: as [`Index::fingerprint`].
+    ///
+    /// # Errors
+    /// When the fingerprint is damaged.
+    ///
+    /// # Panics
+    /// When `source` is no node of the graph.
+    pub fn packed(&self, source: NodeId) -> Result<&[u8]> {
+        self.segment(source).checked(source)
+    }
+
     /// The segment that a source's fingerprint lies in.
     pub(crate) fn segment(&self, source: NodeId) -> &Segment {
         &self.segments[self.entry.segments.partition_point(|segment| segment.pipeline.end <= source)]

@@ -196,7 +196,7 @@ impl Segment {
         self.bytes.get(self.offsets[at] as usize..self.offsets[at + 1] as usize)
     }
 
-    /// The packed bytes of a source's fingerprint, checked against their checksum. Cost: the bytes are read once.
+    /// A source's fingerprint, checked against its checksum. Cost: the bytes are read once.
     ///
     /// # Errors
     /// When the bytes are damaged.
@@ -204,12 +204,14 @@ impl Segment {
     /// # Panics
     /// When the source is not of this segment.
     pub fn fingerprint(&self, source: NodeId) -> Result<Fingerprint<'_>> {
+        Fingerprint::decode(self.checked(source)?).ok_or_else(|| self.damaged(source))
+    }
+
+    /// The packed bytes of a source's fingerprint, checked against their checksum. Cost: the bytes are read once.
+    pub(crate) fn checked(&self, source: NodeId) -> Result<&[u8]> {
         let at = self.place(source);
         let bytes = self.packed(source).ok_or_else(|| self.damaged(source))?;
-        if checksum(source, bytes) != self.checksums[at] {
-            return Err(self.damaged(source));
-        }
-        Fingerprint::decode(bytes).ok_or_else(|| self.damaged(source))
+        if checksum(source, bytes) == self.checksums[at] { Ok(bytes) } else { Err(self.damaged(source)) }
     }
 
     /// Reads every byte, checks it, and unpacks every fingerprint. Returns the number of entries.

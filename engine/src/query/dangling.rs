@@ -14,9 +14,31 @@
 //! `e / a`, and `e + (c q(D) + e) * f / (1 - c g(D))`: for `uniform`, what is missing of `q` and of `c * q(D)` is `e`
 //! together, because mass is conserved.
 
-use super::workspace::Workspace;
+use roaring::RoaringBitmap;
+
+use super::workspace::{Drawn, Tally, Workspace};
 use crate::graph::Graph;
 use crate::ids::NodeId;
+
+/// What knows which nodes are dangling.
+pub(super) trait Ends {
+    /// True when walks end at the node.
+    fn ends_at(&self, node: NodeId) -> bool;
+}
+
+impl Ends for Graph {
+    #[inline]
+    fn ends_at(&self, node: NodeId) -> bool {
+        self.degree(node) == 0
+    }
+}
+
+impl Ends for RoaringBitmap {
+    #[inline]
+    fn ends_at(&self, node: NodeId) -> bool {
+        self.contains(node)
+    }
+}
 
 /// The core of uniform seeds, exact up to a residual.
 #[derive(Debug, Clone)]
@@ -85,26 +107,26 @@ impl<'u> Scaling<'u> {
 
     /// The score of a node from its core.
     #[inline]
-    pub(super) fn score(self, graph: &Graph, node: NodeId, core: f64) -> f64 {
+    pub(super) fn score(self, ends: &impl Ends, node: NodeId, core: f64) -> f64 {
         let added = self.uniform.map_or(0.0, |(k, _, g)| k * g[node as usize]);
-        core * self.factor(graph, node) + added
+        core * self.factor(ends, node) + added
     }
 
     /// The standard error of a node's score from its core and the core's variance.
     ///
     /// Under `restart` the core and the sum err in one direction, since the core is a part of the sum; taking them as
     /// independent errs on the safe side.
-    pub(super) fn std_error(self, graph: &Graph, node: NodeId, core: f64, variance: f64) -> f64 {
-        let factor = self.factor(graph, node);
+    pub(super) fn std_error(self, ends: &impl Ends, node: NodeId, core: f64, variance: f64) -> f64 {
+        let factor = self.factor(ends, node);
         let variance = variance + core * core * self.scale_variance;
         let added = self.uniform.map_or(0.0, |(_, variance, g)| variance * g[node as usize] * g[node as usize]);
         (variance * factor * factor + added).sqrt()
     }
 
     #[inline]
-    fn factor(self, graph: &Graph, node: NodeId) -> f64 {
+    fn factor(self, ends: &impl Ends, node: NodeId) -> f64 {
         // Only one policy treats dangling nodes apart: the others need not look at degrees.
-        if self.scale != self.at_dangling && graph.degree(node) == 0 { self.at_dangling } else { self.scale }
+        if self.scale != self.at_dangling && ends.ends_at(node) { self.at_dangling } else { self.scale }
     }
 }
 
@@ -114,17 +136,22 @@ impl<'u> Scaling<'u> {
 /// exact last step one packet pays many dangling nodes at once, and they do not; the variance is then taken from before
 /// that step, when it was larger if anything. One packet more is added, as in [`super::tally::variance`].
 pub(super) fn tallied_end(graph: &Graph, restart_prob: f64, space: &Workspace) -> (f64, f64) {
-    let ratio = (1.0 - restart_prob) / restart_prob;
     let before = if space.drawn.stepped_variance.is_some() { &space.stepped } else { &space.tally };
+    let dangling = space.nodes().filter(|&node| graph.ends_at(node)).map(|node| node as usize);
+    let tallies = dangling.map(|at| Tally { score: space.tally[at].score, variance: before[at].variance });
+    tallied_end_of(restart_prob, &space.drawn, tallies)
+}
+
+/// The same of the tallies of dangling nodes.
+pub(super) fn tallied_end_of(restart_prob: f64, drawn: &Drawn, dangling: impl Iterator<Item = Tally>) -> (f64, f64) {
+    let ratio = (1.0 - restart_prob) / restart_prob;
     let (mut ended, mut variance) = (0.0, 0.0);
-    for node in space.nodes() {
-        if graph.degree(node) == 0 {
-            ended += ratio * space.tally[node as usize].score;
-            variance += ratio * ratio * before[node as usize].variance;
-        }
+    for tally in dangling {
+        ended += ratio * tally.score;
+        variance += ratio * ratio * tally.variance;
     }
-    if space.drawn.variance != 0.0 {
-        variance += (ratio * space.drawn.variance / space.drawn.score).powi(2);
+    if drawn.variance != 0.0 {
+        variance += (ratio * drawn.variance / drawn.score).powi(2);
     }
     (ended, variance)
 }

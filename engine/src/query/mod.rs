@@ -67,6 +67,8 @@ mod dangling;
 
 mod ranking;
 
+mod gathered;
+
 mod neighbourhood;
 
 mod paths;
@@ -80,6 +82,7 @@ pub use answer::{Answer, Ranked, Scores, Status};
 pub use answerer::Answerer;
 pub use block::{LANES, LEAST_PRECISION};
 pub use explain::{Contribution, ExplainSettings, Explained, Explanation, Hop, Others, Path, PathStatus, Searched};
+pub use gathered::{Draft, Gathered, Gatherer, Left, UniformAnswer, returns};
 pub use question::{Dangling, Method, PushBound, Question};
 pub use seeds::Seeds;
 pub use shape::{Debias, MOST_SUPPORTERS, PopularityKind, SUPPORT_SHARE, Shape};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::seeds::Seeds;
 use super::shape::Shape;
@@ -174,7 +174,7 @@ impl FromStr for Method {
 }
 
 /// What a walk does at a dangling node; see [`crate::query`] for the formulas.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dangling {
     /// It goes on at the seeds, as in networkx, igraph and rustworkx.

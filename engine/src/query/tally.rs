@@ -33,51 +33,98 @@ use crate::plan::{UNITS_PER_PACKET, UNITS_PER_WALK};
 /// 2 leaves 5.2 % of the scores of one order of magnitude beyond two standard errors, 3 leaves less than 5 % in each.
 const UNSEEN_AFTER_STEP: f64 = 3.0;
 
+/// One fingerprint on its way into tallies.
+pub(super) struct Adding {
+    source: NodeId,
+    weight: f64,
+    restart_prob: f64,
+    unit: f64,
+    packet: f64,
+    certain: u32,
+    /// The chance that the fingerprint was to be added.
+    chance: f64,
+    random: u64,
+    /// Variances that come of the chance.
+    by_chance: f64,
+}
+
+impl Adding {
+    /// Begins to add `weight` times the fingerprint of `source`.
+    pub(super) fn new(fingerprint: &Fingerprint<'_>, source: NodeId, weight: f64, restart_prob: f64) -> Adding {
+        let unit = weight * fingerprint.unit(restart_prob);
+        let packet = unit * unit * f64::from(UNITS_PER_PACKET);
+        let certain = certain_units(fingerprint);
+        Adding { source, weight, restart_prob, unit, packet, certain, chance: 1.0, random: 0, by_chance: 0.0 }
+    }
+
+    /// The same of a fingerprint that had this chance to be added, and was not left out: see [`super::gathered`].
+    pub(super) fn with_chance(self, chance: f64) -> Adding {
+        Adding { chance, ..self }
+    }
+
+    /// Adds an entry to its node's tally.
+    #[inline]
+    pub(super) fn record(&mut self, tally: &mut Tally, node: NodeId, units: u32) {
+        let random = if node == self.source { units.saturating_sub(self.certain) } else { units };
+        tally.score += self.unit * f64::from(units);
+        tally.variance += self.packet * f64::from(random);
+        self.random += u64::from(random);
+    }
+
+    /// Adds an entry but for the first visits of walks, all at the source, to its node's tally.
+    #[inline]
+    pub(super) fn record_later(&mut self, tally: &mut Tally, node: NodeId, units: u32) {
+        let random = if node == self.source { units.saturating_sub(self.certain) } else { units };
+        let score = self.unit * f64::from(random);
+        let by_chance = (1.0 - self.chance) * score * score;
+        tally.score += score;
+        tally.variance += self.packet * f64::from(random) + by_chance;
+        self.random += u64::from(random);
+        self.by_chance += by_chance;
+    }
+
+    /// Adds to the sums what all entries were together.
+    pub(super) fn finish(self, drawn: &mut Drawn) {
+        let Adding { weight, restart_prob, unit, packet, certain, random, chance, by_chance, .. } = self;
+        // The number of visits that a packet makes is geometric, or less spread where walks end at dangling nodes: with a
+        // mean of m, its variance is at most about m (m - 1).
+        let later_visits = random as f64 / f64::from(certain);
+        let packets = f64::from(certain) / f64::from(UNITS_PER_PACKET);
+        let paid = weight * restart_prob;
+        drawn.mass += weight;
+        drawn.sum_variance += paid * paid * (1.0 + later_visits) * later_visits / packets;
+        let score = unit * random as f64;
+        drawn.sum_variance += (1.0 - chance) * score * score;
+        drawn.score += score;
+        drawn.variance += packet * random as f64 + by_chance;
+    }
+}
+
 /// Adds `weight` times the fingerprint of `source`. Returns how many entries it has. Cost: a few nanoseconds an entry.
 ///
 /// # Errors
 /// When the fingerprint is damaged.
 pub(super) fn add(index: &Index, source: NodeId, weight: f64, space: &mut Workspace) -> Result<u32> {
     let fingerprint = index.fingerprint(source)?;
-    let unit = weight * fingerprint.unit(index.plan().restart_prob);
-    let packet = unit * unit * f64::from(UNITS_PER_PACKET);
-    let certain = certain_units(&fingerprint);
-    space.drawn.mass += weight; // before anything is added, so that clearing knows
-    let mut all_random: u64 = 0;
-    let mut record = |tally: &mut Tally, node: NodeId, units: u32| {
-        let random = if node == source { units.saturating_sub(certain) } else { units };
-        tally.score += unit * f64::from(units);
-        tally.variance += packet * f64::from(random);
-        all_random += u64::from(random);
-    };
+    let mut adding = Adding::new(&fingerprint, source, weight, index.plan().restart_prob);
     let mut inside = true;
     let whole = if space.is_wide() {
         let tallies = space.tally.as_mut_slice();
         fingerprint.for_each(|node, units| match tallies.get_mut(node as usize) {
-            Some(tally) => record(tally, node, units),
+            Some(tally) => adding.record(tally, node, units),
             None => inside = false,
         })
     } else {
         fingerprint.for_each(|node, units| match space.tally.get_mut(node as usize) {
             Some(tally) => {
-                record(tally, node, units);
+                adding.record(tally, node, units);
                 space.touch(node);
             }
             None => inside = false,
         })
     };
-    if !(whole && inside) {
-        return Err(index.damaged(source));
-    }
-    // The number of visits that a packet makes is geometric, or less spread where walks end at dangling nodes: with a
-    // mean of m, its variance is at most about m (m - 1).
-    let later_visits = all_random as f64 / f64::from(certain);
-    let packets = f64::from(certain) / f64::from(UNITS_PER_PACKET);
-    let paid = weight * index.plan().restart_prob;
-    space.drawn.sum_variance += paid * paid * (1.0 + later_visits) * later_visits / packets;
-    space.drawn.score += unit * all_random as f64;
-    space.drawn.variance += packet * all_random as f64;
-    Ok(fingerprint.entries)
+    adding.finish(&mut space.drawn); // also of what is damaged, so that clearing knows
+    if whole && inside { Ok(fingerprint.entries) } else { Err(index.damaged(source)) }
 }
 
 /// The out-edges of everything in the tally: the cost of [`step`].
@@ -138,7 +185,12 @@ const CLUMPS: f64 = 1.5;
 
 /// An estimate of the L1 error of the tally: normally distributed errors are sqrt(2 / pi) standard errors in the mean.
 pub(super) fn l1_error(space: &Workspace) -> f64 {
-    let deviations: f64 = space.nodes().map(|node| space.tally[node as usize].variance.sqrt()).sum();
+    l1_error_of(space.nodes().map(|node| space.tally[node as usize]))
+}
+
+/// The same of any tallies.
+pub(super) fn l1_error_of(tallies: impl Iterator<Item = Tally>) -> f64 {
+    let deviations: f64 = tallies.map(|tally| tally.variance.sqrt()).sum();
     CLUMPS * deviations * (2.0 / std::f64::consts::PI).sqrt()
 }
 
@@ -160,21 +212,31 @@ pub(super) fn l1_error(space: &Workspace) -> f64 {
 /// # Errors
 /// When the node's fingerprint is damaged.
 pub(super) fn variance(index: &Index, node: NodeId, space: &Workspace) -> Result<f64> {
-    let Drawn { mass, score: drawn_score, variance: drawn_variance, stepped_variance, .. } = space.drawn;
+    let returns = || returns(&index.fingerprint(node)?, node).ok_or_else(|| index.damaged(node));
+    variance_of(index.plan().restart_prob, &space.drawn, space.tally[node as usize], returns)
+}
+
+/// The same from a node's tally and what the tallies of all have in sum; `returns` is what [`returns`] says of the node.
+pub(super) fn variance_of(
+    restart_prob: f64,
+    drawn: &Drawn,
+    tally: Tally,
+    returns: impl FnOnce() -> Result<f64>,
+) -> Result<f64> {
+    let Drawn { mass, score: drawn_score, variance: drawn_variance, stepped_variance, .. } = *drawn;
     if drawn_variance == 0.0 {
         return Ok(0.0);
     }
-    let restart_prob = index.plan().restart_prob;
     let mean_packet = drawn_variance / drawn_score;
     let unseen = match stepped_variance {
         None => mean_packet,
         Some(stepped) => mean_packet.min(UNSEEN_AFTER_STEP * stepped / ((1.0 - restart_prob) * drawn_score)),
     };
-    let Tally { score, variance } = space.tally[node as usize];
+    let Tally { score, variance } = tally;
     if variance == 0.0 {
         return Ok(unseen * unseen);
     }
-    let (packet, later_own_visits) = (variance / score, returns(index, node)? - 1.0);
+    let (packet, later_own_visits) = (variance / score, returns()? - 1.0);
     let clumped = (variance + packet * packet) * (1.0 + 2.0 * later_own_visits);
     let again = if stepped_variance.is_some() {
         let later_visits = later_own_visits + score / (restart_prob * mass);
@@ -186,17 +248,11 @@ pub(super) fn variance(index: &Index, node: NodeId, space: &Workspace) -> Result
 }
 
 /// How many visits a walk from `node` makes at `node` in the mean, as its own fingerprint estimates it: 1 unless it comes
-/// back.
-///
-/// # Errors
-/// When the fingerprint is damaged.
-fn returns(index: &Index, node: NodeId) -> Result<f64> {
-    let fingerprint = index.fingerprint(node)?;
+/// back. `None` when the fingerprint is damaged.
+pub(super) fn returns(fingerprint: &Fingerprint<'_>, node: NodeId) -> Option<f64> {
     let mut own = 0;
-    if !fingerprint.for_each(|visited, units| own += if visited == node { units } else { 0 }) {
-        return Err(index.damaged(node));
-    }
-    Ok((f64::from(own) / f64::from(certain_units(&fingerprint))).max(1.0))
+    let whole = fingerprint.for_each(|visited, units| own += if visited == node { units } else { 0 });
+    whole.then(|| (f64::from(own) / f64::from(certain_units(fingerprint))).max(1.0))
 }
 
 /// The units of the first visits, one visit a walk.
