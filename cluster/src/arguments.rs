@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 use walkprint_cluster::batch::{Format, Sources, Unknown};
-use walkprint_cluster::build::GraphMode;
+use walkprint_cluster::graph_mode::GraphMode;
 use walkprint_engine::graph::NodeOrder;
 use walkprint_engine::plan::Plan;
 use walkprint_engine::query::{Dangling, Method};
@@ -208,7 +208,7 @@ pub(crate) struct IndexArguments {
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(crate) memory: Option<u64>,
     /// Whether every worker reads the whole graph, or each holds the rows of the nodes that it owns
-    #[arg(long, default_value = "auto")]
+    #[arg(long, default_value_t = GraphMode::Auto, value_name = "auto|replicated|sharded")]
     pub(crate) graph: GraphMode,
     /// Sharded: rows of more edges are spread over all workers [default: 16384]
     #[arg(long, value_name = "EDGES")]
@@ -354,7 +354,7 @@ pub(crate) struct BatchArguments {
     pub(crate) asked: AskedArguments,
     /// Where the rows of the graph are: replicated (every worker sees all), or sharded (each worker holds some, and they
     /// answer together; for graphs that no worker can hold)
-    #[arg(long, default_value_t = GraphMode::default(), value_name = "replicated|sharded")]
+    #[arg(long, default_value_t = GraphMode::Auto, value_name = "auto|replicated|sharded")]
     pub(crate) graph: GraphMode,
     /// About how many rows a file has [default: from 1 to 4 million]
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]

@@ -18,6 +18,8 @@ pub mod gather;
 
 mod assembly;
 
+pub mod graph_mode;
+
 pub mod build;
 
 pub mod explanation;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use tempfile::TempDir;
-use walkprint_cluster::build::{BuildOptions, BuildOutcome, BuildProgress, GraphMode, ShardedCut, build_index};
+use walkprint_cluster::build::{BuildOptions, BuildOutcome, BuildProgress, ShardedCut, build_index};
 use walkprint_cluster::error::Error;
+use walkprint_cluster::graph_mode::GraphMode;
 use walkprint_cluster::load::{LoadJob, LoadOutcome, load_store, store_edges};
 use walkprint_engine::graph::NodeOrder;
 use walkprint_engine::plan::Plan;

@@ -30,6 +30,7 @@ pub use estimate::{Estimate, estimate};
 pub use together::build_index_together;
 
 use crate::error::{Error, Result};
+use crate::graph_mode::GraphMode;
 use crate::processes::Processes;
 
 /// What to build and with what.
@@ -51,31 +52,6 @@ pub struct BuildOptions {
     pub resume: bool,
     /// Build anew what exists already.
     pub replace: bool,
-}
-
-/// Who holds the graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum GraphMode {
-    /// Sharded where the store is, or where several processes have not the memory for the whole graph each.
-    #[default]
-    Auto,
-    /// Every worker reads all of it.
-    Replicated,
-    /// Every worker holds the rows of the nodes that it owns.
-    Sharded,
-}
-
-impl std::str::FromStr for GraphMode {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        match text {
-            "auto" => Ok(GraphMode::Auto),
-            "replicated" => Ok(GraphMode::Replicated),
-            "sharded" => Ok(GraphMode::Sharded),
-            _ => Err(format!("expected auto, replicated or sharded, got {text:?}")),
-        }
-    }
 }
 
 /// How a sharded build is cut. None of it changes a byte of the result.

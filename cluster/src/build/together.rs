@@ -29,9 +29,10 @@ use walkprint_engine::store::{Store, StoreLock, index_directory};
 use super::budget::{Budget, ShardedBudget};
 use super::cut::Cut;
 use super::sharded::{self, ShardedJob};
-use super::{BuildOptions, BuildOutcome, BuildProgress, GraphMode, Sealing, replicated};
+use super::{BuildOptions, BuildOutcome, BuildProgress, Sealing, replicated};
 use crate::assembly::{Queue, Writer};
 use crate::error::{Error, Result, in_full};
+use crate::graph_mode::GraphMode;
 use crate::processes::{Loss, LossKind, Processes, agree};
 use crate::workers::finish;
 

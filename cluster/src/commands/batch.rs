@@ -9,8 +9,8 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 use walkprint_cluster::batch::{BatchOptions, BatchOutcome, BatchProgress, Pilot, run_batch, run_sharded_batch};
 use walkprint_cluster::error::Error;
+use walkprint_cluster::graph_mode::GraphMode;
 use walkprint_cluster::processes::Processes;
-use walkprint_cluster::sharded::GraphMode;
 use walkprint_engine::store::Store;
 
 use crate::arguments::BatchArguments;
@@ -87,7 +87,7 @@ fn batch(store: &Path, options: &BatchOptions, graph: GraphMode) -> anyhow::Resu
         bar.set_message(format!("{} rows/s", count((rows as f64 / seconds) as u64)));
     };
     let outcome = match graph {
-        GraphMode::Replicated => run_batch(store, options, &progress, &mut tick).map(Some),
+        GraphMode::Auto | GraphMode::Replicated => run_batch(store, options, &progress, &mut tick).map(Some),
         GraphMode::Sharded => {
             let processes = Processes::alone(options.workers);
             run_sharded_batch(store, options, processes, &progress, &mut tick)

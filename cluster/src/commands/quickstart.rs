@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
-use walkprint_cluster::build::{BuildOptions, GraphMode, ShardedCut};
+use walkprint_cluster::build::{BuildOptions, ShardedCut};
+use walkprint_cluster::graph_mode::GraphMode;
 use walkprint_cluster::load::LoadJob;
 use walkprint_cluster::processes::Processes;
 use walkprint_engine::plan::Plan;
