@@ -147,6 +147,23 @@ pub fn sprawling(key: u64, nodes: u32, degree: u32, weighted: bool) -> PlainGrap
     PlainGraph { ids: integers(nodes), edges, weighted, kinds: KindLists::default() }
 }
 
+/// A graph like [`sprawling`] in which one node has a tenth of all edges, half of them out and half of them in.
+#[must_use]
+pub fn star_heavy(key: u64, nodes: u32, degree: u32, weighted: bool) -> PlainGraph {
+    let mut graph = sprawling(key, nodes, degree, weighted);
+    let (hub, mut draws) = (nodes / 3, Draws::new(key + 1));
+    for at in 0..u32::try_from(graph.edges.len() / 10).expect("a small graph") {
+        let weight = if weighted { f64::from(1 + draws.below(100)) } else { 1.0 };
+        let other = draws.below(nodes);
+        graph.edges.push(if at % 2 == 0 { (hub, other, weight) } else { (other, hub, weight) });
+    }
+    if !weighted {
+        graph.edges.sort_by_key(|&(source, target, _)| (source, target));
+        graph.edges.dedup();
+    }
+    graph
+}
+
 fn integers(nodes: u32) -> ExternalIds {
     ExternalIds::Integers((0..i64::from(nodes)).collect())
 }
