@@ -113,40 +113,60 @@ impl Gate {
         }
         let gate = Arc::clone(self);
         let admitting = move || {
-            let admitted = gate.admit(stream, from);
-            let mut open = lock(&gate.open);
-            let had_time = open.iter().any(|(other, _)| *other == number);
-            open.retain(|(other, _)| *other != number);
-            drop(open);
-            match admitted {
-                Err(why) if had_time => gate.refuse(from, &why),
-                Err(_) => gate.refuse(from, "it was the oldest of too many"),
-                Ok(()) => {}
+            let proved = gate.authenticate(&stream);
+            // Who has the key is no stranger any more, and nobody's place is taken from him.
+            let in_time = gate.leave(number);
+            let admitted = match proved {
+                _ if !in_time => Err("it was the oldest of too many".to_owned()),
+                Ok((hello, session)) => gate.admit(&hello, &session, stream, from),
+                Err(why) => Err(why),
+            };
+            if let Err(why) = admitted {
+                gate.refuse(from, &why);
             }
         };
         if spawn("walkprint-admits", admitting).is_err() {
-            lock(&self.open).retain(|(other, _)| *other != number);
+            self.leave(number);
             self.refuse(from, "too many threads are running");
         }
     }
 
-    /// Takes a connection in, or says why not.
-    fn admit(&self, stream: TcpStream, from: SocketAddr) -> std::result::Result<(), String> {
+    /// Ends a handshake. False when it has been ended before, for another.
+    fn leave(&self, number: u64) -> bool {
+        let mut open = lock(&self.open);
+        let before = open.len();
+        open.retain(|(other, _)| *other != number);
+        open.len() < before
+    }
+
+    /// Lets whoever has connected show the key.
+    fn authenticate(&self, stream: &TcpStream) -> std::result::Result<(Hello, Session), String> {
         let broken = |error: std::io::Error| Failure::Broken(error).to_string();
-        stream.set_nonblocking(false).and_then(|()| watch_closely(&stream)).map_err(broken)?;
-        let mut timed = Timed::new(&stream, HANDSHAKE);
-        let (hello, session) = answer(&mut timed, &self.meeting.key).map_err(|failure| failure.to_string())?;
+        stream.set_nonblocking(false).and_then(|()| watch_closely(stream)).map_err(broken)?;
+        answer(&mut Timed::new(stream, HANDSHAKE), &self.meeting.key).map_err(|failure| failure.to_string())
+    }
+
+    /// Takes a connection in, or says why not.
+    fn admit(
+        &self,
+        hello: &Hello,
+        session: &Session,
+        stream: TcpStream,
+        from: SocketAddr,
+    ) -> std::result::Result<(), String> {
+        let broken = |error: std::io::Error| Failure::Broken(error).to_string();
+        let timed = Timed::new(&stream, HANDSHAKE);
         let refuse = |why: String| {
             // If it cannot be told it will find the connection closed.
             let _ = session.writer(timed).send(&Word::Refusal(why.clone()).encode());
             Err(why)
         };
-        let caller = match self.caller(&hello) {
+        let caller = match self.caller(hello) {
             Ok(caller) => caller,
             Err(why) => return refuse(why),
         };
         match hello.purpose {
-            Purpose::Control => self.control(caller, &hello, &session, &stream, timed, from),
+            Purpose::Control => self.control(caller, hello, session, &stream, from),
             Purpose::Data if self.meeting.is_booked(caller, hello.run) => {
                 session.writer(timed).send(&Word::Welcome.encode()).map_err(broken)?;
                 self.meeting.add_data(caller, stream).map_err(|error| error.to_string())
@@ -174,10 +194,10 @@ impl Gate {
         hello: &Hello,
         session: &Session,
         stream: &TcpStream,
-        timed: Timed<'_>,
         from: SocketAddr,
     ) -> std::result::Result<(), String> {
         let broken = |error: std::io::Error| Failure::Broken(error).to_string();
+        let timed = Timed::new(stream, HANDSHAKE);
         let (mut writer, mut reader) = (session.writer(timed), session.reader(timed));
         let Some(Word::Agreement { clock, values }) = Word::decode(&reader.receive().map_err(broken)?) else {
             return Err("it says what no process of this version says".into());

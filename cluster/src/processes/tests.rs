@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -13,15 +13,22 @@ use super::handshake::{Failure, Hello, Purpose, call};
 use super::words::Word;
 use super::*;
 
+/// An address at which nobody listens. Its port is not among those that the system gives to connections.
+fn free_address() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = std::process::id().wrapping_mul(89).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let address = format!("127.0.0.1:{}", 10_000 + number % 2_000);
+        if TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
+}
+
 /// A host file of so many processes on free ports.
 fn hosts(count: usize) -> Hosts {
-    // All are held until all are known, so that no port comes twice.
-    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let lines: String = held.iter().map(|listener| format!("{}\n", listener.local_addr().unwrap())).collect();
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("hosts");
-    std::fs::write(&path, lines).unwrap();
-    Hosts::read(&path).unwrap()
+    let lines: String = (0..count).map(|_| format!("{}\n", free_address())).collect();
+    Hosts::parse(Path::new("hosts"), &lines).unwrap()
 }
 
 fn key() -> Key {
@@ -128,8 +135,7 @@ fn what_differs_is_said_on_both_sides() {
             "plan" => other.agreement[0].1 = "no plan".into(),
             "number of workers" => other.workers = 3,
             _ => {
-                let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-                let lines = format!("{}\n{port}\n", hosts.address(0));
+                let lines = format!("{}\n{}\n", hosts.address(0), free_address());
                 other.hosts = Hosts::parse(Path::new("hosts"), &lines).unwrap();
             }
         }
@@ -208,7 +214,7 @@ fn numbers_that_do_not_belong_are_refused() {
         let Some(Word::Refusal(why)) = Word::decode(&body) else { panic!("{body:?}") };
         assert!(why.contains(word), "{why}");
     }
-    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    stop.store(true, Ordering::Relaxed);
     assert!(matches!(first.join().unwrap(), Err(Error::Interrupted)));
 }
 
