@@ -19,7 +19,7 @@ use walkprint_tests::damage::{calmly, flipped, forged};
 use walkprint_tests::stores::{TempStore, files};
 
 /// One change in so many is gathered too: that takes flushes to the disk.
-const GATHERED: usize = 101;
+const GATHERED: usize = 401;
 
 /// Unweighted with integer ids; weights that are stored as f32, with strings; weights that are stored as f64.
 const INPUTS: [(&str, &str); 3] = [
@@ -54,7 +54,6 @@ fn verify(path: &Path) -> Result<()> {
 fn read_everything(path: &Path) {
     let Ok(store) = Store::open(path) else { return };
     assert!(!store.is_sharded() || store.graph().is_err() && store.labels().is_err());
-    let _ = parts::verify(&store);
     if let Ok(rows) = RowParts::open(&store) {
         for node in (0..10).chain([u32::MAX]) {
             let _ = rows.degree(node);
