@@ -16,10 +16,10 @@
 //! ```
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Row, ShardFile, ShardId};
+use crate::graph::{Graph, Row, RowsDigest, ShardFile, ShardId};
 use crate::ids::{NodeId, canonical_integer};
 use crate::labels::Labels;
 use crate::store::{GraphEntry, ShardEntry, Store, expect_digest};
@@ -289,6 +289,42 @@ impl LabelParts {
         };
         after.checked_sub(1).map(|at| filled[at].0)
     }
+}
+
+/// Reads every byte of the shards of a graph that are in a store's directory, and says what each file turned out to be;
+/// `None` for files that are not here. When all rows are here, they are compared with the digest of the graph as well.
+#[must_use]
+pub fn verify(store: &Store) -> Vec<(PathBuf, Option<Result<()>>)> {
+    let graph = &store.manifest().graph;
+    let mut found = Vec::new();
+    let mut look = |path: PathBuf, verify: &mut dyn FnMut(&Path) -> Result<()>| {
+        let verified = path.exists().then(|| verify(&path));
+        found.push((path, verified));
+    };
+    let mut digest = Some(RowsDigest::default());
+    for entry in &graph.shards {
+        let mut own = None;
+        look(store.path().join(&entry.file), &mut |path| {
+            ShardFile::verify(path)?;
+            let shard = ShardFile::open(path)?;
+            expect_shard(path, graph, entry, &shard)?;
+            own = Some(shard.rows().digest_of_rows(entry.first)?);
+            Ok(())
+        });
+        digest = digest.zip(own).map(|(mut digest, own)| {
+            digest.merge(&own);
+            digest
+        });
+        look(store.path().join(&entry.labels_file), &mut |path| {
+            Labels::verify(path)?;
+            open_labels(path, entry).map(|_| ())
+        });
+    }
+    if digest.is_some_and(|digest| format!("{:032x}", digest.finish()) != graph.digest) {
+        let what = "the rows of all shards together are not the graph that the manifest lists";
+        found.push((store.path().to_owned(), Some(Err(Error::damaged(store.path(), what)))));
+    }
+    found
 }
 
 /// Opens the labels of a shard, wherever they lie, and makes sure that they are what the manifest lists.

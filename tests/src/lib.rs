@@ -5,6 +5,8 @@
 //! estimates of [`fingerprints`], [`stores`] in temporary directories, the [`golden`] stores that are checked in, the
 //! [`program`] as a user runs it, and a [`team`] of its processes.
 
+pub mod damage;
+
 pub mod draws;
 
 pub mod graphs;

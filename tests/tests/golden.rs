@@ -69,8 +69,11 @@ fn golden_stores_answer() {
 /// The sections of a binary file by their ids. (Header: the number of sections at 24; the table from 64: id, and at 8 and 16
 /// where the section lies.)
 fn sections(bytes: &[u8]) -> BTreeMap<u32, &[u8]> {
-    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
-    let long = |at: usize| usize::try_from(u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())).unwrap();
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("as many bytes as were sliced"));
+    let long = |at: usize| {
+        usize::try_from(u64::from_le_bytes(bytes[at..at + 8].try_into().expect("as many bytes as were sliced")))
+            .expect("a small file")
+    };
     let rows = (0..word(24) as usize).map(|section| 64 + 32 * section);
     rows.map(|row| (word(row), &bytes[long(row + 8)..long(row + 8) + long(row + 16)])).collect()
 }

@@ -3,7 +3,6 @@
 //! every truncation and every flip of a single bit of every file that the manifest lists, and of the manifest.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use walkprint_engine::error::{Error, Result};
@@ -14,11 +13,12 @@ use walkprint_engine::labels::Labels;
 use walkprint_engine::plan::Plan;
 use walkprint_engine::query::{Answerer, Dangling, Method, Question, Seeds};
 use walkprint_engine::store::{Store, StoreLock};
+use walkprint_tests::damage::{calmly, flipped, forged};
 use walkprint_tests::graphs::PlainGraph;
 use walkprint_tests::stores::{TempStore, build, files, options};
 use walkprint_walkers::kernel::Walkable;
 use walkprint_walkers::tally::Walker;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Eight nodes with everything that has a code path of its own: a self-loop, a dangling node, an isolated one.
 fn graph(weights: [f64; 2]) -> PlainGraph {
@@ -184,11 +184,6 @@ fn verify(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Runs `check`, and says what it was about when it panics.
-fn calmly<T>(what: impl Fn() -> String, check: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|_| panic!("{}: a panic", what()))
-}
-
 /// Tries every change of every listed file.
 fn try_all(name: &str, changes: impl Fn(usize) -> usize, change: impl Fn(&[u8], usize) -> Vec<u8>) {
     let (_, store) = stores().into_iter().find(|(store, _)| *store == name).expect("a store of this name");
@@ -210,12 +205,6 @@ fn try_all(name: &str, changes: impl Fn(usize) -> usize, change: impl Fn(&[u8], 
 
 fn flip_every_bit(name: &str) {
     try_all(name, |length| length * 8, flipped);
-}
-
-fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    bytes[bit / 8] ^= 1 << (bit % 8);
-    bytes
 }
 
 #[test]
@@ -264,29 +253,6 @@ fn every_missing_file_and_every_file_in_the_place_of_another() {
             std::fs::write(&path, bytes).unwrap();
         }
     }
-}
-
-/// A binary file taken apart, to be put together again with good checksums: the header (64 bytes: the section count is
-/// at 24, the checksum at 32) and the table (rows of 32 bytes: offset at 8, length at 16, checksum at 24).
-fn forged(bytes: &[u8]) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    let number = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
-    let sections = usize::try_from(number(&bytes, 24) & 0xff).expect("a byte");
-    let table_end = (64 + 32 * sections).min(bytes.len());
-    for row in (64..table_end.saturating_sub(31)).step_by(32) {
-        let (offset, length) = (number(&bytes, row + 8), number(&bytes, row + 16));
-        let range = usize::try_from(offset).ok().zip(usize::try_from(offset.wrapping_add(length)).ok());
-        let section = range.and_then(|(start, end)| bytes.get(start..end));
-        if let Some(checksum) = section.map(xxh3_64) {
-            bytes[row + 24..row + 32].copy_from_slice(&checksum.to_le_bytes());
-        }
-    }
-    let mut hasher = Xxh3::new();
-    hasher.update(&bytes[..32]);
-    hasher.update(&bytes[64..table_end]);
-    let checksum = hasher.digest();
-    bytes[32..40].copy_from_slice(&checksum.to_le_bytes());
-    bytes
 }
 
 /// The path of the one file of a store whose name ends so.

@@ -19,7 +19,8 @@ fn place(lines: u32) -> TempDir {
     for name in ["a.txt", "b.txt"] {
         let mut text = String::new();
         for _ in 0..lines {
-            writeln!(text, "{} {} {}", draws.below(lines), draws.below(lines), 1 + draws.below(9)).unwrap();
+            writeln!(text, "{} {} {}", draws.below(lines), draws.below(lines), 1 + draws.below(9))
+                .expect("writing to memory");
         }
         if name == "b.txt" {
             text += "x 1 2\n";
@@ -127,7 +128,7 @@ fn what_one_cannot_do_ends_all() {
 
 #[test]
 fn a_process_that_is_killed_or_interrupted_ends_all_and_leaves_the_stores_as_they_were() {
-    let place = place(400_000);
+    let place = place(150_000);
     let place = place.path();
     let team = Team::new(place, 2);
     for (name, store, code) in [("KILL", "s.wp", 2), ("INT", "i.wp", 130)] {

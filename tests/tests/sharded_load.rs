@@ -106,40 +106,42 @@ fn compare(place: &Place, options: &LoadOptions, counts: &[usize]) -> bool {
             assert!(right[file] == *bytes, "{count} shards: {file} differs: {} {}", text(bytes), text(&right[file]));
         }
         assert_eq!(manifest.graph, whole.graph);
-        check_parts(&place.path(&name), &place.path("whole.wp"));
+        check_parts(&place.path(&name), &place.path("whole.wp")).expect("whole stores");
     }
     whole.is_ok()
 }
 
 /// Rows and ids of a store in shards are those of the whole one.
-fn check_parts(sharded: &Path, whole: &Path) {
-    let (sharded, whole) = (Store::open(sharded).unwrap(), Store::open(whole).unwrap());
+fn check_parts(sharded: &Path, whole: &Path) -> walkprint_engine::error::Result<()> {
+    let (sharded, whole) = (Store::open(sharded)?, Store::open(whole)?);
     assert!(matches!(sharded.graph(), Err(EngineError::Sharded { .. })));
     assert!(matches!(sharded.labels(), Err(EngineError::Sharded { .. })));
-    let (graph, labels) = (whole.graph().unwrap(), whole.labels().unwrap());
+    let (graph, labels) = (whole.graph()?, whole.labels()?);
+    let nodes = u32::try_from(graph.nodes()).expect("a small graph");
     for store in [&sharded, &whole] {
-        let (rows, ids) = (RowParts::open(store).unwrap(), LabelParts::open(store).unwrap());
+        let (rows, ids) = (RowParts::open(store)?, LabelParts::open(store)?);
         assert_eq!((rows.nodes(), rows.edges()), (graph.nodes() as u64, graph.edges() as u64));
         assert_eq!((rows.is_weighted(), rows.digest()), (graph.is_weighted(), graph.digest()));
         assert!(rows.missing().is_empty() && ids.missing().is_empty());
         for part in rows.parts() {
-            part.verify_walk_rows().unwrap();
-            part.check().unwrap();
+            part.verify_walk_rows()?;
+            part.check()?;
             assert_eq!(part.rows().nodes(), part.nodes().len());
         }
-        for node in 0..u32::try_from(graph.nodes()).unwrap() {
-            let (row, expected) = (rows.row(node).unwrap().expect("it is here"), graph.row(node).unwrap());
+        for node in 0..nodes {
+            let (row, expected) = (rows.row(node)?.expect("it is here"), graph.row(node)?);
             assert_eq!((row.targets, row.total), (expected.targets, expected.total));
             assert_eq!(rows.degree(node), Some(graph.degree(node)));
-            let id = labels.id(node).unwrap();
-            assert_eq!(ids.id(node).unwrap().as_deref(), Some(id.as_str()));
-            assert_eq!(ids.node(&id).unwrap(), IdPlace::Node(node));
+            let id = labels.id(node)?;
+            assert_eq!(ids.id(node)?.as_deref(), Some(id.as_str()));
+            assert_eq!(ids.node(&id)?, IdPlace::Node(node));
         }
-        assert!(rows.row(u32::try_from(graph.nodes()).unwrap()).unwrap().is_none());
+        assert!(rows.row(nodes)?.is_none());
         for nobody in ["", "nobody", "-77777", "~"] {
-            assert_eq!(ids.node(nobody).unwrap(), IdPlace::Nowhere, "{nobody:?}");
+            assert_eq!(ids.node(nobody)?, IdPlace::Nowhere, "{nobody:?}");
         }
     }
+    Ok(())
 }
 
 /// A text of edges with everything that loaders and builders treat on its own.
@@ -162,9 +164,9 @@ fn edges(draws: &mut Draws) -> String {
         let (source, target) = (id(draws), id(draws));
         let target = if draws.chance(0.05) { source.clone() } else { target };
         for _ in 0..1 + u32::from(draws.chance(0.1)) {
-            write!(text, "{source}\t{target}").unwrap();
+            write!(text, "{source}\t{target}").expect("writing to memory");
             if weighted {
-                write!(text, "\t{}", weights[draws.below(5) as usize]).unwrap();
+                write!(text, "\t{}", weights[draws.below(5) as usize]).expect("writing to memory");
             }
             text += end;
         }
@@ -298,8 +300,8 @@ fn a_store_is_replaced_whole_or_not_at_all() {
 fn copy(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) {
     for (name, bytes) in files(from).into_iter().filter(|(name, _)| wanted(name)) {
         let path = to.join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
+        std::fs::create_dir_all(path.parent().expect("a file lies in a directory")).expect("a directory");
+        std::fs::write(path, bytes).expect("a copy of a small file");
     }
 }
 
@@ -372,7 +374,7 @@ fn parts_on_several_hosts_are_brought_together() {
     };
     refused(&parts[..2], &["graph-1-002.wpg", "1 file is missing"]);
     refused(&[parts[0].clone(), parts[2].clone()], &["graph-1-001.wpg"]);
-    refused(&[gathered.clone()], &["nothing to gather"]);
+    refused(std::slice::from_ref(&gathered), &["nothing to gather"]);
     place.shards("other.wp", 2, &job).unwrap();
     refused(&[parts[0].clone(), place.path("other.wp")], &["manifests differ"]);
     for name in ["graph-1-001.wpg", "labels-1-001.wpl"] {

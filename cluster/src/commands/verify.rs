@@ -1,14 +1,14 @@
 //! `walkprint verify`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 use walkprint_engine::error::{Error, Result};
-use walkprint_engine::graph::{Graph, RowsDigest, ShardFile};
+use walkprint_engine::graph::Graph;
 use walkprint_engine::index::open_segment;
 use walkprint_engine::kinds::Kinds;
 use walkprint_engine::labels::Labels;
-use walkprint_engine::parts::{expect_shard, graph_digest, open_labels};
+use walkprint_engine::parts;
 use walkprint_engine::store::Store;
 
 use crate::arguments::VerifyArguments;
@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: VerifyArguments) -> anyhow::Result<Outcome> {
     match Store::open(&arguments.store) {
         Err(error) => find(arguments.store.clone(), Err(error))?,
         Ok(store) if store.is_sharded() => {
-            for (path, verified) in verify_shards(&store) {
+            for (path, verified) in parts::verify(&store).into_iter().chain(verify_segments(&store)) {
                 match verified {
                     Some(result) => find(path, result)?,
                     None => elsewhere.push(path),
@@ -73,45 +73,21 @@ pub(crate) fn run(arguments: VerifyArguments) -> anyhow::Result<Outcome> {
     Ok(if damaged == 0 { Outcome::Done } else { Outcome::No })
 }
 
-/// What every file of a store in shards turns out to be; `None` for those that are not in this directory. When all rows are
-/// here, they are compared with the digest of the graph as well.
-fn verify_shards(store: &Store) -> Vec<(PathBuf, Option<Result<()>>)> {
+/// What the segments of a store in shards turn out to be; `None` for those that are not in this directory.
+fn verify_segments(store: &Store) -> Vec<(PathBuf, Option<Result<()>>)> {
     let graph = &store.manifest().graph;
     let mut found = Vec::new();
-    let mut digest = Some(RowsDigest::default());
-    let mut look = |path: PathBuf, verify: &mut dyn FnMut(&Path) -> Result<()>| {
-        let verified = path.exists().then(|| verify(&path));
-        found.push((path, verified));
-    };
-    for entry in &graph.shards {
-        let mut own = None;
-        look(store.path().join(&entry.file), &mut |path| {
-            ShardFile::verify(path)?;
-            let shard = ShardFile::open(path)?;
-            expect_shard(path, graph, entry, &shard)?;
-            own = Some(shard.rows().digest_of_rows(entry.first)?);
-            Ok(())
-        });
-        digest = digest.zip(own).map(|(mut digest, own)| {
-            digest.merge(&own);
-            digest
-        });
-        look(store.path().join(&entry.labels_file), &mut |path| {
-            Labels::verify(path)?;
-            open_labels(path, entry).map(|_| ())
-        });
-    }
     for index in &store.manifest().indexes {
         for listed in &index.segments {
-            look(store.path().join(&index.directory).join(&listed.file), &mut |path| {
-                let segment = open_segment(path, listed, graph_digest(path, graph)?, index.plan.digest())?;
+            let path = store.path().join(&index.directory).join(&listed.file);
+            let verify = || {
+                let digest = parts::graph_digest(&path, graph)?;
+                let segment = open_segment(&path, listed, digest, index.plan.digest())?;
                 segment.verify(usize::try_from(graph.report.nodes).unwrap_or(usize::MAX)).map(|_| ())
-            });
+            };
+            let verified = path.exists().then(verify);
+            found.push((path, verified));
         }
-    }
-    if digest.is_some_and(|digest| format!("{:032x}", digest.finish()) != graph.digest) {
-        let what = "the rows of all shards together are not the graph that the manifest lists";
-        found.push((store.path().to_owned(), Some(Err(Error::damaged(store.path(), what)))));
     }
     found
 }

@@ -57,7 +57,7 @@ fn append_offsets(writer: &mut SectionWriter, shards: &[ShardFile]) -> Result<()
     for shard in shards {
         let rows = shard.rows();
         for offsets in rows.offsets()[..rows.nodes()].chunks(OFFSETS_AT_ONCE) {
-            let moved: Vec<u64> = offsets.iter().map(|offset| before + offset).collect();
+            let moved: Vec<u64> = offsets.iter().map(|offset| offset.wrapping_add(before)).collect();
             writer.append(moved.as_bytes())?;
         }
         before += rows.edges() as u64;
