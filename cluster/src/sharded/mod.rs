@@ -57,41 +57,7 @@ pub(crate) mod budget;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-use std::str::FromStr;
-
 use walkprint_engine::plan::Plan;
-
-/// Where the rows of the graph are while questions are answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum GraphMode {
-    /// All at every worker.
-    #[default]
-    Replicated,
-    /// Each at one worker.
-    Sharded,
-}
-
-impl fmt::Display for GraphMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            GraphMode::Replicated => "replicated",
-            GraphMode::Sharded => "sharded",
-        })
-    }
-}
-
-impl FromStr for GraphMode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "replicated" => Ok(GraphMode::Replicated),
-            "sharded" => Ok(GraphMode::Sharded),
-            _ => Err(format!("expected replicated or sharded, got {text:?}")),
-        }
-    }
-}
 
 /// By what the threshold of `combine` is multiplied. Without the last step the L1 error is four times as large and falls with
 /// the square root of the threshold; what is left out by chance adds to it; and pushing, which many lanes share, costs less
