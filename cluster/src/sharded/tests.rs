@@ -23,7 +23,7 @@ use super::lane::{Asked, Lane};
 use super::tracks::{Block, Next};
 use super::work::{Job, work};
 use super::world::World;
-use crate::build::{BuildOptions, BuildProgress, build_index};
+use crate::build::{BuildOptions, BuildProgress, GraphMode, ShardedCut, build_index};
 use crate::load::store_edges;
 use crate::processes::Processes;
 
@@ -89,6 +89,8 @@ fn store(kind: Kind) -> TempDir {
         plan: Plan::default(),
         workers: 2,
         memory_bytes: 1 << 30,
+        graph: GraphMode::default(),
+        cut: ShardedCut::default(),
         resume: false,
         replace: false,
     };
