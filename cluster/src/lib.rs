@@ -29,3 +29,5 @@ pub mod choice;
 pub mod sharded;
 
 pub mod batch;
+
+pub mod serve;

@@ -17,7 +17,7 @@ use walkprint_tests::stores::{TempStore, build, options, segments};
 use walkprint_tests::team::Team;
 
 fn plan() -> Plan {
-    Plan { walks: 24, rng_key: 3, ..Plan::default() }
+    Plan { walks: 40, rng_key: 3, ..Plan::default() }
 }
 
 /// Options of a sharded build in one process.
@@ -30,7 +30,7 @@ fn replicated(graph: &PlainGraph) -> BTreeMap<String, Vec<u8>> {
     let store = TempStore::of(graph, NodeOrder::default());
     let _ = build(&store.path(), &options(&plan())).expect("a build");
     let segments = segments(&store.path(), "default");
-    assert!(3 < segments.len());
+    assert!(2 <= segments.len(), "one pipeline is too few");
     segments
 }
 

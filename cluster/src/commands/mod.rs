@@ -12,6 +12,8 @@ pub(crate) mod query;
 
 pub(crate) mod batch;
 
+pub(crate) mod serve;
+
 pub(crate) mod inspect;
 
 pub(crate) mod verify;
