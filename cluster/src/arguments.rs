@@ -230,6 +230,12 @@ pub(crate) struct IndexArguments {
     pub(crate) replace: bool,
     #[command(flatten)]
     pub(crate) together: ProcessArguments,
+    /// Write what happens to a file, one JSON object a line (process 0 writes for all)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<PathBuf>,
+    /// Let every worker write what timely tells of its operators into a directory: for those who know timely
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) timely_log: Option<PathBuf>,
     /// Print what was built as JSON
     #[arg(long)]
     pub(crate) json: bool,

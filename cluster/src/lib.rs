@@ -10,6 +10,8 @@ pub mod processes;
 
 mod wire;
 
+pub mod telemetry;
+
 mod exchange;
 
 pub mod load;

@@ -376,7 +376,7 @@ fn parts_on_several_hosts_are_brought_together() {
     refused(&[parts[0].clone(), parts[2].clone()], &["graph-1-001.wpg"]);
     refused(std::slice::from_ref(&gathered), &["nothing to gather"]);
     place.shards("other.wp", 2, &job).unwrap();
-    refused(&[parts[0].clone(), place.path("other.wp")], &["manifests differ"]);
+    refused(&[parts[0].clone(), place.path("other.wp")], &["graphs differ"]);
     for name in ["graph-1-001.wpg", "labels-1-001.wpl"] {
         let path = parts[1].join(name);
         let whole = std::fs::read(&path).unwrap();

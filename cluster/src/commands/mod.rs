@@ -1,5 +1,7 @@
 //! One file a command: from its arguments to what the user sees.
 
+mod events;
+
 pub(crate) mod load;
 
 pub(crate) mod gather;

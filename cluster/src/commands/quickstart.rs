@@ -14,6 +14,7 @@ use walkprint_engine::query::{Answerer, Method, Question, Seeds};
 use walkprint_engine::store::Store;
 use walkprint_loaders::LoadOptions;
 
+use super::events::Events;
 use super::{index, load, query};
 use crate::arguments::QuickstartArguments;
 use crate::terminal::{Outcome, count, duration, half_of_memory, print, processors, size, stop_flag};
@@ -75,6 +76,7 @@ fn load_wordnet(path: &Path, workers: usize) -> anyhow::Result<()> {
         options: LoadOptions { threads: workers, ..LoadOptions::default() },
         order: walkprint_engine::graph::NodeOrder::default(),
         replace: false,
+        timely_log: None,
     };
     let stop = stop_flag()?;
     let outcome = load::load(path, &job, &stop);
@@ -103,7 +105,8 @@ fn build(path: &Path, workers: usize) -> anyhow::Result<()> {
         resume: begun_before,
         replace: false,
     };
-    let (outcome, took) = index::index(Processes::alone(workers), path, &options, &stop_flag()?)?;
+    let (outcome, took) =
+        index::index(Processes::alone(workers), path, &options, &stop_flag()?, &mut Events::begin(None)?)?;
     let outcome = outcome.expect("the only process publishes the index");
     print(&format!(
         "indexed   {} steps of at least {} walks from each sense in {} ({} workers): {} entries, {}\n",
