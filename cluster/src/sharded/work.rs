@@ -8,9 +8,8 @@ use timely::dataflow::operators::{Concatenate, Probe};
 use timely::dataflow::{Scope, Stream};
 use timely::worker::Worker;
 use walkprint_engine::graph::{GraphShard, Owners};
-use walkprint_engine::query::Answer;
 
-use super::lane::Lane;
+use super::lane::Report;
 use super::prepare;
 use super::tracks::{Next, TRACKS, Worked, drive, track};
 use super::world::World;
@@ -36,7 +35,7 @@ pub(crate) struct Job {
 pub(crate) fn work<P: ExchangeData>(
     worker: &mut Worker,
     job: &Job,
-    report: Rc<dyn Fn(&Lane, Answer) -> P>,
+    report: Report<P>,
     consume: impl for<'scope> FnOnce(Scope<'scope, u64>, Stream<'scope, u64, Vec<P>>) -> Stream<'scope, u64, Vec<()>>,
     next: impl FnMut() -> Next,
 ) -> Vec<Option<String>> {
