@@ -76,7 +76,6 @@ fn load_wordnet(path: &Path, workers: usize) -> anyhow::Result<()> {
         options: LoadOptions { threads: workers, ..LoadOptions::default() },
         order: walkprint_engine::graph::NodeOrder::default(),
         replace: false,
-        timely_log: None,
     };
     let stop = stop_flag()?;
     let outcome = load::load(path, &job, &stop);
@@ -104,6 +103,7 @@ fn build(path: &Path, workers: usize) -> anyhow::Result<()> {
         cut: ShardedCut::default(),
         resume: begun_before,
         replace: false,
+        timely_log: None,
     };
     let (outcome, took) =
         index::index(Processes::alone(workers), path, &options, &stop_flag()?, &mut Events::begin(None)?)?;
