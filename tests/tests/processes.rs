@@ -277,9 +277,9 @@ fn strangers_get_nothing_and_disturb_nothing() {
 /// The segments that are on the disk, each with what changes when it is written again.
 fn sealed(place: &Path) -> BTreeMap<String, (u64, i64, i64)> {
     let Ok(entries) = std::fs::read_dir(place.join("s.wp/index-default-1")) else { return BTreeMap::new() };
-    let entries = entries.map(|entry| entry.unwrap());
+    let entries = entries.map(|entry| entry.expect("an entry"));
     let about = entries.filter_map(|entry| {
-        let name = entry.file_name().into_string().unwrap();
+        let name = entry.file_name().into_string().expect("plain names");
         let about = entry.metadata().ok()?;
         name.ends_with(".wps").then(|| (name, (about.ino(), about.mtime(), about.mtime_nsec())))
     });

@@ -1,6 +1,6 @@
 //! Building an index: one timely dataflow over all workers, in two forms that write the same bytes.
 //!
-//! [`replicated`]: every worker reads the whole graph, and sources are dealt out. [`sharded`]: every worker holds the rows of
+//! `replicated`: every worker reads the whole graph, and sources are dealt out. `sharded`: every worker holds the rows of
 //! the nodes that it owns, and walks go where the rows are.
 //!
 //! **A pipeline is written only after timely's frontier has passed it; what is sealed is never walked again.** (Test:
