@@ -178,6 +178,11 @@ fn standing_of(process: usize, standing: &Standing) -> serde_json::Value {
 fn describe(store: &Path, outcome: &BuildOutcome, took: Duration) -> String {
     let entry = &outcome.entry;
     let seconds = took.as_secs_f64();
+    // A graph in shards is put together before it is asked.
+    let next = match Store::open(store) {
+        Ok(opened) if opened.is_sharded() => format!("walkprint gather {} --into OTHER", store.display()),
+        _ => format!("walkprint query {} --seed ID", store.display()),
+    };
     let per_entry = entry.bytes as f64 / entry.entries.max(1) as f64;
     let resumed = match outcome.resumed_pipelines {
         0 => String::new(),
@@ -187,7 +192,7 @@ fn describe(store: &Path, outcome: &BuildOutcome, took: Duration) -> String {
         "walked    {} steps in {} ({:.1} M steps/s{resumed})\n\
          index     {:?}, {}\n\
          stored    {} entries in {} ({per_entry:.2} bytes an entry), digest {}\n\
-         next      walkprint query {} --seed ID\n",
+         next      {next}\n",
         count(outcome.steps),
         duration(took),
         outcome.steps as f64 / seconds / 1e6,
@@ -196,7 +201,6 @@ fn describe(store: &Path, outcome: &BuildOutcome, took: Duration) -> String {
         count(entry.entries),
         size(entry.bytes),
         &entry.fingerprint_digest[..16],
-        store.display(),
     )
 }
 
