@@ -38,6 +38,10 @@ mod variance;
 
 mod build;
 
+mod job;
+
+mod shards;
+
 mod indexed;
 
 mod query;
@@ -91,9 +95,14 @@ enum Suite {
     Choice(choice::Options),
     /// The same questions to Walkprint and to igraph, scipy, scikit-network and networkx (needs python3).
     Peers(peers::Options),
+    /// Builds by several processes: sharded against replicated, blocks under way, a hub, memory.
+    Shards(shards::Options),
     /// One build, for `build`: in a process of its own, because peak memory is known by process only.
     #[command(hide = true)]
     BuildOnce(build::OnceOptions),
+    /// One process of a build, for `shards`.
+    #[command(hide = true)]
+    ShareOnce(job::ShareOptions),
     /// One job, for `batch`.
     #[command(hide = true)]
     BatchOnce(batch::OnceOptions),
@@ -107,6 +116,8 @@ fn main() -> ExitCode {
         Suite::Walk(options) => walk::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Variance(options) => variance::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Build(options) => build::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Shards(options) => shards::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::ShareOnce(options) => job::run_share(&options).map(|()| true),
         Suite::Query(options) => query::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Errors(options) => errors::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Batch(options) => batch::run(&options).and_then(|report| report.publish(&options.output)),
