@@ -42,6 +42,12 @@ mod job;
 
 mod shards;
 
+mod namespaces;
+
+mod faults_report;
+
+mod faults;
+
 mod indexed;
 
 mod query;
@@ -97,6 +103,8 @@ enum Suite {
     Peers(peers::Options),
     /// Builds by several processes: sharded against replicated, blocks under way, a hub, memory.
     Shards(shards::Options),
+    /// Builds by several processes, one of which is killed or cut off; resumed by others (runs the walkprint program).
+    Faults(faults::Options),
     /// One build, for `build`: in a process of its own, because peak memory is known by process only.
     #[command(hide = true)]
     BuildOnce(build::OnceOptions),
@@ -117,6 +125,7 @@ fn main() -> ExitCode {
         Suite::Variance(options) => variance::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Build(options) => build::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Shards(options) => shards::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Faults(options) => faults::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::ShareOnce(options) => job::run_share(&options).map(|()| true),
         Suite::Query(options) => query::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Errors(options) => errors::run(&options).and_then(|report| report.publish(&options.output)),
