@@ -108,7 +108,7 @@ impl PlanOptions {
     pub(crate) fn build_options(&self, rng_key: u64, workers: usize) -> BuildOptions {
         let (name, plan, memory_bytes) = (NAME.to_owned(), self.plan(rng_key), self.memory_mib << 20);
         let (graph, cut) = (GraphMode::Replicated, ShardedCut::default());
-        BuildOptions { name, plan, workers, memory_bytes, graph, cut, resume: false, replace: true }
+        BuildOptions { name, plan, workers, memory_bytes, graph, cut, resume: false, replace: true, timely_log: None }
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) struct Options {
     /// Workers of each process
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: u16,
-    /// Cut a process off the network instead of killing it: every process runs in a network namespace (needs root and ip)
+    /// Cut a process off the network instead of killing it: processes run in network namespaces (needs root, ip)
     #[arg(long)]
     cut: bool,
     /// The program [default: walkprint beside this one]
@@ -95,8 +95,8 @@ struct Seen {
 /// Runs the suite.
 ///
 /// # Errors
-/// When the graph cannot be had, the program or namespaces are missing, an undisturbed build fails, or a build cannot be
-/// resumed.
+/// When the graph cannot be had, the program or namespaces are missing, an undisturbed build fails, or a build cannot
+/// be resumed.
 pub(crate) fn run(options: &Options) -> Result<Report> {
     if options.graph.is_store() {
         bail!("this suite writes indexes: give the file that the store was loaded from, or a generated graph");

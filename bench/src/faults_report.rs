@@ -56,8 +56,8 @@ impl Round {
         format!("{}, {}", if self.sharded { "sharded" } else { "replicated" }, self.phase())
     }
 
-    /// Whether the others ended as they should: with 2 and a word about it. Where the index was published nothing is lost,
-    /// and those that knew end well.
+    /// Whether the others ended as they should: with 2 and a word about it. Where the index was published nothing is
+    /// lost, and those that knew end well.
     fn ended_well(&self) -> bool {
         let spoke = |(code, words): (&Option<i32>, &String)| match code {
             Some(2) => !words.is_empty() && !words.contains("internal error"),

@@ -120,13 +120,13 @@ impl Job {
         }
         let outputs = children.into_iter().map(Child::wait_with_output).collect::<std::io::Result<Vec<Output>>>();
         let outputs = outputs.context("could not wait for the processes of a build")?;
-        // Those that end because another did say so; the one with a reason of its own says the least about others.
+        // Processes that end because another did begin with its number; the one with a reason of its own gives that.
         let failed: Vec<String> = outputs
             .iter()
             .filter(|output| !output.status.success())
             .map(|output| String::from_utf8_lossy(&output.stderr).trim().to_owned())
             .collect();
-        if let Some(reason) = failed.iter().find(|text| !text.contains("process ")).or(failed.first()) {
+        if let Some(reason) = failed.iter().find(|text| !is_about_another(text)).or(failed.first()) {
             bail!("{}", reason.trim_start_matches("walkprint-bench: "));
         }
         let read = |output: &Output| serde_json::from_slice(&output.stdout);
@@ -224,6 +224,11 @@ pub(crate) fn started(command: &mut Command) -> Result<Child> {
     child.with_context(|| format!("could not start {}", command.get_program().display()))
 }
 
+/// Whether the last that a process said is that another was lost.
+fn is_about_another(text: &str) -> bool {
+    text.lines().last().is_some_and(|line| line.starts_with("walkprint-bench: process "))
+}
+
 /// Addresses at which nobody listens. Their ports are not among those that the system gives to connections.
 fn free_addresses(count: usize) -> Result<Vec<String>> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -304,6 +309,12 @@ mod tests {
         let done = Done { shares: vec![share(1024, Some(whole.clone())), share(2048, None)] };
         assert_eq!((done.whole(), done.sent_bytes()), (&whole, 20));
         assert_eq!((done.processor_seconds(), done.peaks_mib()), (Some(4.0), Some(vec![1.0, 2.0])));
+    }
+
+    #[test]
+    fn a_reason_of_ones_own_is_told_from_anothers() {
+        assert!(is_about_another("a note\nwalkprint-bench: process 1 (127.0.0.1:1) is gone: it was killed"));
+        assert!(!is_about_another("walkprint-bench: --memory is too small: rows of this process's workers take more"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The generators behind `rmat:SCALE:EDGES_PER_NODE[:weighted]`, `rmat-nodes:NODES:EDGES[:weighted]` and
-//! `hub:NODES:EDGES[:weighted]`: R-MAT (Chakrabarti, Zhan & Faloutsos, SDM 2004, section 3) with the quadrant shares of Graph500.
+//! `hub:NODES:EDGES[:weighted]`: R-MAT (Chakrabarti, Zhan & Faloutsos, SDM 2004, section 3) with the quadrant shares of
+//! Graph500.
 //!
 //! In [`rmat`] there are 2^SCALE nodes, and EDGES_PER_NODE times as many edges. In each of SCALE rounds an edge falls into
 //! one quarter of what is left of the matrix, with probability 0.57, 0.19, 0.19 or 0.05. So few nodes get most edges, and
@@ -85,8 +86,8 @@ pub(crate) fn rmat_nodes(key: u64, nodes: u32, edges: u64, weighted: bool) -> Re
     Ok(list)
 }
 
-/// The same number of nodes and edges, a tenth of which one node has, half of them out and half of them in. It is a node
-/// in the middle of the numbers, which R-MAT gives few edges.
+/// The same number of nodes and edges, a tenth of which one node has, half of them out and half of them in. It is a
+/// node in the middle of the numbers, which R-MAT gives few edges.
 ///
 /// # Errors
 /// As [`rmat_nodes`]; when there are not enough nodes for the hub's edges.

@@ -1,5 +1,5 @@
-//! Suite `shards`: builds by several processes, each of which holds a part of the graph, beside those in which each reads
-//! all of it.
+//! Suite `shards`: builds by several processes, each of which holds a part of the graph, beside those in which each
+//! reads all of it.
 //!
 //! Four questions, which may be asked apart: what walks cost that go from process to process (`speed`), what several
 //! blocks of sources under way gain (`blocks`), whether one node with a tenth of all edges makes one worker slow or one

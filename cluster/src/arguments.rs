@@ -1,5 +1,6 @@
 //! What may be typed. Values are checked as far as one word alone can be.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     Query(QueryArguments),
     /// Answer for many or all nodes, into sorted files
     Batch(BatchArguments),
+    /// Keep processes running that answer over a sharded graph
+    Serve(ServeArguments),
     /// Say what an index would take, before building it
     Plan(PlanArguments),
     /// Show what a store holds
@@ -227,6 +230,12 @@ pub(crate) struct IndexArguments {
     pub(crate) replace: bool,
     #[command(flatten)]
     pub(crate) together: ProcessArguments,
+    /// Write what happens to a file, one JSON object a line (process 0 writes for all)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<PathBuf>,
+    /// Let every worker write what timely tells of its operators into a directory: for those who know timely
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) timely_log: Option<PathBuf>,
     /// Print what was built as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -275,10 +284,33 @@ impl AskedArguments {
     }
 }
 
+/// What a server does not do, or decided when it was started.
+const NOT_BY_SERVER: [&str; 15] = [
+    "store",
+    "method",
+    "index",
+    "restart_prob",
+    "damping",
+    "residual",
+    "settle",
+    "threads",
+    "explain",
+    "only",
+    "exclude",
+    "exclude_seeds",
+    "exclude_neighbors",
+    "debias",
+    "min_support",
+];
+
 #[derive(Debug, Args)]
 pub(crate) struct QueryArguments {
     /// The store
-    pub(crate) store: PathBuf,
+    #[arg(required_unless_present = "server")]
+    pub(crate) store: Option<PathBuf>,
+    /// Ask a running `walkprint serve` instead, at this address
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = NOT_BY_SERVER)]
+    pub(crate) server: Option<SocketAddr>,
     /// A node to personalise to, with a weight if you like: --seed dog.n.01 --seed cat.n.01=0.5. The last `=NUMBER` is
     /// taken as the weight unless the whole is an id
     #[arg(long = "seed", value_name = "ID[=WEIGHT]", required_unless_present = "seeds_file")]
@@ -356,6 +388,8 @@ pub(crate) struct BatchArguments {
     /// answer together; for graphs that no worker can hold)
     #[arg(long, default_value_t = GraphMode::Auto, value_name = "auto|replicated|sharded")]
     pub(crate) graph: GraphMode,
+    #[command(flatten)]
+    pub(crate) together: ProcessArguments,
     /// About how many rows a file has [default: from 1 to 4 million]
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rows_per_file: Option<u64>,
@@ -374,6 +408,31 @@ pub(crate) struct BatchArguments {
     /// Print what was done as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// The store
+    pub(crate) store: PathBuf,
+    /// Where process 0 listens, for programs of the same machine; port 0 takes any that is free
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7717")]
+    pub(crate) listen: SocketAddr,
+    /// The index to ask
+    #[arg(long, value_name = "NAME")]
+    pub(crate) index: Option<String>,
+    #[command(flatten)]
+    pub(crate) restart: RestartArguments,
+    /// Questions may ask for this policy, too; only uniform takes preparing
+    #[arg(long)]
+    pub(crate) dangling: Option<Dangling>,
+    /// Threads of each process [default: all processors]
+    #[arg(long, value_parser = workers)]
+    pub(crate) workers: Option<usize>,
+    /// The most memory a process may hold, as 4GiB or 500MB [default: half of the machine's]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) memory: Option<u64>,
+    #[command(flatten)]
+    pub(crate) together: ProcessArguments,
 }
 
 #[derive(Debug, Args)]

@@ -57,15 +57,17 @@ impl Parts {
                 let path = store.path().display();
                 return refuse(format!("{path}: its graph lies in one file already: there is nothing to gather"));
             }
-            if store.manifest() != first.manifest() {
+            if store.manifest().graph != first.manifest().graph {
                 return refuse(format!(
-                    "{} and {} are no parts of one store, or not of one moment: their manifests differ",
+                    "{} and {} are no parts of one store, or not of one moment: their graphs differ",
                     first.path().display(),
                     store.path().display()
                 ));
             }
         }
-        Ok(Parts { paths: paths.to_vec(), manifest: first.manifest().clone() })
+        // Indexes are listed by the process that published them: the newest manifest knows them all.
+        let newest = stores.iter().max_by_key(|store| store.manifest().generation).unwrap_or(first);
+        Ok(Parts { paths: paths.to_vec(), manifest: newest.manifest().clone() })
     }
 
     /// Where a file of the store lies, if any part has it.

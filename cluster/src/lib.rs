@@ -10,6 +10,8 @@ pub mod processes;
 
 mod wire;
 
+pub mod telemetry;
+
 mod exchange;
 
 pub mod load;
@@ -29,3 +31,5 @@ pub mod choice;
 pub mod sharded;
 
 pub mod batch;
+
+pub mod serve;

@@ -93,6 +93,7 @@ pub fn options(plan: &Plan) -> BuildOptions {
         cut: ShardedCut::default(),
         resume: false,
         replace: false,
+        timely_log: None,
     }
 }
 

@@ -151,29 +151,31 @@ fn checksums_that_fit_do_not_make_bytes_safe() {
             for bit in 0..bytes.len() * 8 {
                 std::fs::write(&forgery, forged(&flipped(&bytes, bit))).expect("a small file");
                 let what = || format!("{name}, {file} with bit {bit} flipped and checksums repaired");
-                opened +=
-                    usize::from(calmly(
-                        what,
-                        || if file.ends_with(".wpl") { labels(&forgery) } else { rows(&forgery) },
-                    ));
+                let gathers = bit % 16 == 0; // flushes to the disk
+                let opens = calmly(what, || match file.ends_with(".wpl") {
+                    true => labels(&forgery, gathers),
+                    false => rows(&forgery, gathers),
+                });
+                opened += usize::from(opens);
             }
         }
         assert!(100 < opened, "{name}: most bits are content: repaired, they open; {opened}");
     }
 }
 
-fn labels(path: &Path) -> bool {
+fn labels(path: &Path, gathers: bool) -> bool {
     let Ok(labels) = Labels::open(path) else { return false };
     for node in 0..10 {
         let _ = (labels.rank(node), labels.id(node).map(|id| labels.node(&id)));
     }
     let _ = Labels::verify(path);
-    let gathered = path.with_extension("gathered");
-    let _ = Labels::gather(&gathered, &[&labels, &labels]);
+    if gathers {
+        let _ = Labels::gather(&path.with_extension("gathered"), &[&labels, &labels]);
+    }
     true
 }
 
-fn rows(path: &Path) -> bool {
+fn rows(path: &Path, gathers: bool) -> bool {
     let Ok(shard) = ShardFile::open(path) else { return false };
     let rows = shard.rows();
     for row in 0..u32::try_from(rows.nodes()).unwrap_or(u32::MAX).min(100) {
@@ -184,7 +186,8 @@ fn rows(path: &Path) -> bool {
     }
     let _ = (shard.check(), shard.verify_walk_rows(), ShardFile::verify(path));
     let _ = rows.digest_of_rows(shard.id().nodes.start);
-    let gathered = path.with_extension("gathered");
-    let _ = Graph::gather(&gathered, &[shard.clone(), shard.clone()]);
+    if gathers {
+        let _ = Graph::gather(&path.with_extension("gathered"), &[shard.clone(), shard.clone()]);
+    }
     true
 }

@@ -203,14 +203,15 @@ fn what_the_first_process_refuses_the_others_say() {
 /// What a caller says in a handshake with process 0 that is let in: recorded by standing between the two.
 fn recorded(place: &Path, team: &Team) -> Vec<u8> {
     let proxy = free_addresses(1).remove(0);
-    std::fs::write(place.join("through"), format!("{proxy}\n{}\n", team.addresses[1])).unwrap();
-    let between = TcpListener::bind(&proxy).unwrap();
+    std::fs::write(place.join("through"), format!("{proxy}\n{}\n", team.addresses[1])).expect("room for a host file");
+    let between = TcpListener::bind(&proxy).expect("a free port");
     let first = team.start(place, 0, &SHORT);
     let own = ["--hosts", "through", "--key-file", "key", "--process", "1"];
-    let second = command(place, &[&SHORT[..], &own].concat()).spawn().unwrap();
-    let (mut caller, _) = between.accept().unwrap();
+    let second = command(place, &[&SHORT[..], &own].concat()).spawn().expect("the program starts");
+    let (mut caller, _) = between.accept().expect("process 1 calls");
     let mut acceptor = team.reach(0);
-    let (mut back_from, mut back_to) = (acceptor.try_clone().unwrap(), caller.try_clone().unwrap());
+    let (mut back_from, mut back_to) =
+        (acceptor.try_clone().expect("a second handle"), caller.try_clone().expect("a second handle"));
     let back = std::thread::spawn(move || {
         let _ = std::io::copy(&mut back_from, &mut back_to);
         let _ = back_to.shutdown(Shutdown::Both);
@@ -223,7 +224,7 @@ fn recorded(place: &Path, team: &Team) -> Vec<u8> {
         }
     }
     let _ = acceptor.shutdown(Shutdown::Both);
-    back.join().unwrap();
+    back.join().expect("nothing there panics");
     // Both had the key, but their host files differ, so that went no further.
     stopped(&Ended::wait(first), &["another address of process 0"]);
     stopped(&Ended::wait(second), &["another address of process 0"]);
@@ -276,9 +277,9 @@ fn strangers_get_nothing_and_disturb_nothing() {
 /// The segments that are on the disk, each with what changes when it is written again.
 fn sealed(place: &Path) -> BTreeMap<String, (u64, i64, i64)> {
     let Ok(entries) = std::fs::read_dir(place.join("s.wp/index-default-1")) else { return BTreeMap::new() };
-    let entries = entries.map(|entry| entry.unwrap());
+    let entries = entries.map(|entry| entry.expect("an entry"));
     let about = entries.filter_map(|entry| {
-        let name = entry.file_name().into_string().unwrap();
+        let name = entry.file_name().into_string().expect("plain names");
         let about = entry.metadata().ok()?;
         name.ends_with(".wps").then(|| (name, (about.ino(), about.mtime(), about.mtime_nsec())))
     });

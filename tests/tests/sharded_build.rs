@@ -11,13 +11,13 @@ use walkprint_cluster::error::Error;
 use walkprint_cluster::graph_mode::GraphMode;
 use walkprint_engine::graph::NodeOrder;
 use walkprint_engine::plan::Plan;
-use walkprint_tests::graphs::{PlainGraph, sprawling, star_heavy};
+use walkprint_tests::graphs::{PlainGraph, star_heavy};
 use walkprint_tests::program::{Ended, run, signal, wait_until};
 use walkprint_tests::stores::{TempStore, build, options, segments};
 use walkprint_tests::team::Team;
 
 fn plan() -> Plan {
-    Plan { walks: 24, rng_key: 3, ..Plan::default() }
+    Plan { walks: 40, rng_key: 3, ..Plan::default() }
 }
 
 /// Options of a sharded build in one process.
@@ -30,7 +30,7 @@ fn replicated(graph: &PlainGraph) -> BTreeMap<String, Vec<u8>> {
     let store = TempStore::of(graph, NodeOrder::default());
     let _ = build(&store.path(), &options(&plan())).expect("a build");
     let segments = segments(&store.path(), "default");
-    assert!(3 < segments.len());
+    assert!(2 <= segments.len(), "one pipeline is too few");
     segments
 }
 
@@ -46,7 +46,7 @@ fn least_memory(store: &Path, options: &BuildOptions) -> u64 {
 
 #[test]
 fn any_workers_any_cut_any_memory() {
-    let graphs = [sprawling(1, 4_000, 6, true), star_heavy(2, 4_000, 6, false), star_heavy(5, 4_000, 6, true)];
+    let graphs = [star_heavy(2, 3_000, 6, false), star_heavy(5, 3_000, 6, true)];
     for (number, graph) in graphs.iter().enumerate() {
         let expected = replicated(graph);
         let store = TempStore::of(graph, NodeOrder::default());
@@ -165,17 +165,17 @@ fn processes_with_shards_of_their_own() {
 
 #[test]
 fn a_killed_process_ends_all_and_others_resume() {
-    let place = edges(20_000);
+    let place = edges(10_000);
     let place = place.path();
     let _ = run(place, &["load", "edges.txt", "--into", "whole.wp", "--order", "id"]).done();
-    let _ = run(place, &["index", "whole.wp", "--walks", "200"]).done();
+    let _ = run(place, &["index", "whole.wp", "--walks", "100"]).done();
     let expected = segments(&place.join("whole.wp"), "default");
     let stores = ["s.wp", "s.wp", "s.wp"];
     let team = Team::new(place, 3);
     for ended in together(&team, place, &stores, &["load", "edges.txt", "--into", "STORE"]) {
         let _ = ended.done();
     }
-    let index = ["index", "s.wp", "--walks", "200", "--workers", "1", "--block-visits", "300000"];
+    let index = ["index", "s.wp", "--walks", "100", "--workers", "1", "--block-visits", "200000"];
     let mut all: Vec<_> = (0..3).map(|process| team.start(place, process, &index)).collect();
     let sealed = || place.join("s.wp").join("index-default-1").join("segment-000002.wps").exists();
     assert!(wait_until(&mut all[1], sealed), "it ended before it had sealed three pipelines");

@@ -182,6 +182,8 @@ pub struct BatchProgress {
     pub sealed: AtomicU64,
     /// What the pilot measured, once it has.
     pub pilot: OnceLock<Pilot>,
+    /// What went wrong in this process while others answer on, for graphs in shards.
+    pub failed: OnceLock<String>,
     /// Set from outside to stop: what is sealed stays, the rest is dropped.
     pub stop: AtomicBool,
 }

@@ -46,7 +46,7 @@ use crate::sharded::{LEAST_PRECISION, USUAL_PRECISION, first_threshold, time};
 pub fn run_sharded_batch(
     store: &Path,
     options: &BatchOptions,
-    processes: Processes,
+    processes: &Processes,
     progress: &Arc<BatchProgress>,
     tick: &mut dyn FnMut(&BatchProgress),
 ) -> Result<Option<BatchOutcome>> {
@@ -88,14 +88,16 @@ pub fn run_sharded_batch(
         if progress.stop.load(Ordering::Relaxed) {
             world.stop();
         }
+        if let Some(what) = world.failed() {
+            let _ = progress.failed.set(what); // the first is told
+        }
     };
     if !writes {
         let answering = Answering { cut, lane, lanes: lanes.lanes, files: None };
-        answer(processes, job, answering, &mut tick)?;
+        let answered = answer(processes, job, answering, &mut tick);
         return match world.failure() {
             Some(error) => Err(error),
-            None if world.stopped() => Err(Error::Interrupted),
-            None => Ok(None),
+            None => answered.map(|()| None),
         };
     }
 
@@ -216,7 +218,7 @@ struct Answering {
     files: Option<(Arc<Job>, Queue<Part>)>,
 }
 
-fn answer(processes: Processes, job: sharded::work::Job, answering: Answering, tick: &mut dyn FnMut()) -> Result<()> {
+fn answer(processes: &Processes, job: sharded::work::Job, answering: Answering, tick: &mut dyn FnMut()) -> Result<()> {
     let Answering { cut, lane, lanes, files } = answering;
     // A queue belongs to one thread at a time; every worker has its own.
     let files = Mutex::new(files);
@@ -229,10 +231,12 @@ fn answer(processes: Processes, job: sharded::work::Job, answering: Answering, t
             Some((task, (files, _))) => Next::Block(block(files, &task, lane)),
             None => Next::End,
         };
-        sharded::work::work(worker, &job, report, |scope, pieces| seal(scope, pieces, files, &blocks), next);
+        sharded::work::work(worker, &job, report, |scope, pieces| seal(scope, pieces, files, &blocks), next)
     };
-    processes.run(work, tick)?;
-    Ok(())
+    match processes.run(work, tick)?.into_iter().flatten().flatten().next() {
+        Some(what) => Err(Error::Request { what: format!("a process failed: {what}") }),
+        None => Ok(()),
+    }
 }
 
 /// The blocks of all open parts, in order.

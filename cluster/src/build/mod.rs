@@ -1,6 +1,6 @@
 //! Building an index: one timely dataflow over all workers, in two forms that write the same bytes.
 //!
-//! [`replicated`]: every worker reads the whole graph, and sources are dealt out. [`sharded`]: every worker holds the rows of
+//! `replicated`: every worker reads the whole graph, and sources are dealt out. `sharded`: every worker holds the rows of
 //! the nodes that it owns, and walks go where the rows are.
 //!
 //! **A pipeline is written only after timely's frontier has passed it; what is sealed is never walked again.** (Test:
@@ -17,7 +17,7 @@ mod together;
 mod walk;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -32,6 +32,7 @@ pub use together::build_index_together;
 use crate::error::{Error, Result};
 use crate::graph_mode::GraphMode;
 use crate::processes::Processes;
+use crate::telemetry::Standings;
 
 /// What to build and with what.
 #[derive(Debug, Clone)]
@@ -52,6 +53,8 @@ pub struct BuildOptions {
     pub resume: bool,
     /// Build anew what exists already.
     pub replace: bool,
+    /// Where each worker writes what timely tells of its operators, if anywhere.
+    pub timely_log: Option<PathBuf>,
 }
 
 /// How a sharded build is cut. None of it changes a byte of the result.
@@ -80,6 +83,10 @@ pub struct BuildProgress {
     pub steps: AtomicU64,
     /// Pipelines on the disk.
     pub sealed: AtomicU64,
+    /// Groups of walks that wait for their next step, in a sharded build.
+    pub live: AtomicU64,
+    /// What all processes last said, on the first one.
+    pub standings: Standings,
     /// Set from outside to stop: what is sealed stays, the rest is dropped.
     pub stop: AtomicBool,
 }

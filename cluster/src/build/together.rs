@@ -33,8 +33,9 @@ use super::{BuildOptions, BuildOutcome, BuildProgress, Sealing, replicated};
 use crate::assembly::{Queue, Writer};
 use crate::error::{Error, Result, in_full};
 use crate::graph_mode::GraphMode;
-use crate::processes::{Loss, LossKind, Processes, agree};
-use crate::workers::{finish, thread_seconds};
+use crate::processes::{Loss, LossKind, Processes, Traffic, agree};
+use crate::telemetry::{Standing, finish_reporting, log_timely, resident_bytes};
+use crate::workers::thread_seconds;
 
 /// The beginning of the name of the file that shows who shares a directory.
 const TOKEN: &str = "together-";
@@ -88,7 +89,11 @@ fn build(
         progress: Arc::clone(progress),
     });
     let first = Arc::new(first);
-    let team = Team { processes, store: store.path(), progress };
+    let timely_log = options.timely_log.as_deref();
+    if let Some(directory) = timely_log {
+        std::fs::create_dir_all(directory).map_err(EngineError::io(directory, "make the directory"))?;
+    }
+    let team = Team { processes, store: store.path(), progress, timely_log };
     let ended = match mode(&store, options, !alone)? {
         GraphMode::Sharded => sharded(team, &store, options, &first, tick)?,
         _ => replicated(team, &store, options, &first, tick)?,
@@ -315,6 +320,7 @@ pub(super) struct Team<'a> {
     processes: &'a Processes,
     store: &'a Path,
     progress: &'a Arc<BuildProgress>,
+    timely_log: Option<&'a Path>,
 }
 
 /// How a dataflow ended, on all processes.
@@ -343,8 +349,8 @@ impl Team<'_> {
         dataflow: impl Fn(&mut Worker, P, Sinks) -> ProbeHandle<u64> + Send + Sync + 'static,
         tick: &mut dyn FnMut(&BuildProgress),
     ) -> Result<Ended> {
-        let Team { processes, store, progress } = self;
-        let desk = Arc::new(Desk::open(store, processes.workers(), progress)?);
+        let desk = Arc::new(Desk::open(&self)?);
+        let Team { processes, progress, .. } = self;
         let shared = Arc::clone(&desk);
         let work = move |worker: &mut Worker| {
             let prepare = |worker: &mut Worker, start: &Start| {
@@ -406,14 +412,20 @@ struct Desk {
     /// Why something failed here.
     failure: Mutex<Option<Error>>,
     progress: Arc<BuildProgress>,
+    /// Workers of this process.
+    workers: usize,
+    traffic: Arc<Traffic>,
+    timely_log: Option<PathBuf>,
 }
 
 impl Desk {
-    fn open(store: &Path, workers: usize, progress: &Arc<BuildProgress>) -> Result<Desk> {
+    fn open(team: &Team<'_>) -> Result<Desk> {
+        let Team { processes, store, progress, timely_log } = team;
+        let workers = processes.workers();
         let directory = Arc::new(OnceLock::new());
         let writer = super::writer::start(&directory, progress)?;
         Ok(Desk {
-            store: store.to_owned(),
+            store: (*store).to_owned(),
             planned: AtomicU64::new(0),
             directory,
             queues: Mutex::new((0..workers).map(|_| writer.queue()).collect()),
@@ -421,6 +433,9 @@ impl Desk {
             working: AtomicUsize::new(workers),
             failure: Mutex::new(None),
             progress: Arc::clone(progress),
+            workers,
+            traffic: processes.traffic(),
+            timely_log: timely_log.map(Path::to_owned),
         })
     }
 
@@ -446,7 +461,12 @@ impl Desk {
         };
         let directory = self.directory.get_or_init(|| self.store.join(&start.directory));
         let token = directory.join(&start.token); // the directory itself when there is no other process
-        let prepared = prepare(worker, &start);
+        let prepared = prepare(worker, &start).and_then(|prepared| {
+            if let Some(directory) = &self.timely_log {
+                log_timely(worker, directory).map_err(EngineError::io(directory, "write timely's log into"))?;
+            }
+            Ok(prepared)
+        });
         let seen = agree::from_all(worker, (token.exists(), prepared.is_ok()));
         if worker.index() == 0 && token != *directory {
             let _ = std::fs::remove_file(&token); // one that stays is removed by --resume, and does no harm
@@ -456,7 +476,7 @@ impl Desk {
             Ok(prepared) if seen.iter().all(|(_, ready)| *ready) => {
                 let sealers = (0..seen.len()).filter(|&worker| seen[worker].0).collect();
                 let probe = dataflow(worker, prepared, Sinks { queue, sealers });
-                finish(worker, &probe);
+                finish_reporting(worker, &probe, self.workers, || self.standing(), &self.progress.standings);
                 while worker.has_dataflows() {
                     worker.step(); // the operators hold the queue
                 }
@@ -473,6 +493,19 @@ impl Desk {
             part.how = if part.how == How::Done { self.flush() } else { part.how };
         }
         agree::from_all(worker, part)
+    }
+
+    /// How far this process is.
+    fn standing(&self) -> Standing {
+        let progress = &self.progress;
+        Standing {
+            sources: progress.sources.load(Ordering::Relaxed),
+            steps: progress.steps.load(Ordering::Relaxed),
+            live: progress.live.load(Ordering::Relaxed),
+            sent_bytes: self.traffic.sent(),
+            received_bytes: self.traffic.received(),
+            resident_bytes: resident_bytes(),
+        }
     }
 
     /// Waits until everything that this process sealed is on the disk.

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 use walkprint_cluster::batch::{BatchOptions, BatchOutcome, BatchProgress, Pilot, run_batch, run_sharded_batch};
@@ -18,6 +19,7 @@ use crate::terminal::{
     Outcome, count, duration, half_of_memory, note, print, print_json, processors, progress_bar, size, stop_flag,
 };
 
+const ADVICE: &str = "what is sealed stays: run the same command with --resume";
 const BAR: &str = "{spinner} answering {bar:32} {percent:>3} % of {len} nodes  {msg}  {eta:>4} left";
 
 pub(crate) fn run(arguments: BatchArguments) -> anyhow::Result<Outcome> {
@@ -43,8 +45,32 @@ pub(crate) fn run(arguments: BatchArguments) -> anyhow::Result<Outcome> {
         resume: arguments.resume,
         replace: arguments.replace,
     };
-    let (outcome, took) = batch(&arguments.store, &options, arguments.graph)?;
-    let Some(outcome) = outcome else { return Ok(Outcome::Done) };
+    let stop = stop_flag()?;
+    let graph = match arguments.graph {
+        GraphMode::Auto if arguments.together.are_given() => GraphMode::Sharded,
+        GraphMode::Auto if Store::open(&arguments.store)?.is_sharded() => GraphMode::Sharded,
+        given => given,
+    };
+    let (outcome, took) = match graph {
+        GraphMode::Replicated if arguments.together.are_given() => {
+            bail!(
+                "a batch by several processes answers over a sharded graph; give --graph sharded, or leave out --hosts"
+            )
+        }
+        GraphMode::Auto | GraphMode::Replicated => batch(&arguments.store, &options, None, &stop)?,
+        GraphMode::Sharded => {
+            let agreement = agreement(&Store::open(&arguments.store)?, &options);
+            let processes = arguments.together.join(options.workers, &agreement, ADVICE, &stop)?;
+            let (outcome, took) = batch(&arguments.store, &options, Some(&processes), &stop)?;
+            let me = processes.process();
+            let Some(outcome) = processes.finish(outcome)? else {
+                note(&format!("walkprint: process {me} is done; process 0 has written the answers"));
+                return Ok(Outcome::Done);
+            };
+            (Ok(Some(outcome)), took)
+        }
+    };
+    let Some(outcome) = outcome? else { return Ok(Outcome::Done) };
     if arguments.json {
         print_json(&as_json(&options, &outcome, took))?;
     } else {
@@ -54,14 +80,22 @@ pub(crate) fn run(arguments: BatchArguments) -> anyhow::Result<Outcome> {
 }
 
 /// Answers with a progress bar. What the pilot measured is shown as soon as it is known.
-fn batch(store: &Path, options: &BatchOptions, graph: GraphMode) -> anyhow::Result<(Option<BatchOutcome>, Duration)> {
-    let stop = stop_flag()?;
+fn batch(
+    store: &Path,
+    options: &BatchOptions,
+    processes: Option<&Processes>,
+    stop: &AtomicBool,
+) -> anyhow::Result<(Result<Option<BatchOutcome>, Error>, Duration)> {
+    let helps = processes.is_some_and(|processes| processes.process() != 0);
     let progress = Arc::new(BatchProgress::default());
     let bar = progress_bar(0, BAR);
     let began = Instant::now();
     let mut answering_since = None;
     let mut shown = false;
     let mut tick = |progress: &BatchProgress| {
+        if helps {
+            leave(progress, stop);
+        }
         if stop.load(Ordering::Relaxed) {
             progress.stop.store(true, Ordering::Relaxed);
             bar.set_message("stopping");
@@ -86,12 +120,9 @@ fn batch(store: &Path, options: &BatchOptions, graph: GraphMode) -> anyhow::Resu
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for people")]
         bar.set_message(format!("{} rows/s", count((rows as f64 / seconds) as u64)));
     };
-    let outcome = match graph {
-        GraphMode::Auto | GraphMode::Replicated => run_batch(store, options, &progress, &mut tick).map(Some),
-        GraphMode::Sharded => {
-            let processes = Processes::alone(options.workers);
-            run_sharded_batch(store, options, processes, &progress, &mut tick)
-        }
+    let outcome = match processes {
+        None => run_batch(store, options, &progress, &mut tick).map(Some),
+        Some(processes) => run_sharded_batch(store, options, processes, &progress, &mut tick),
     };
     bar.finish_and_clear();
     let sealed = progress.sealed.load(Ordering::Relaxed);
@@ -102,7 +133,31 @@ fn batch(store: &Path, options: &BatchOptions, graph: GraphMode) -> anyhow::Resu
         )),
         _ => {}
     }
-    Ok((outcome?, began.elapsed()))
+    Ok((outcome, began.elapsed()))
+}
+
+/// What all processes of a batch must have in common.
+fn agreement(store: &Store, options: &BatchOptions) -> Vec<(&'static str, String)> {
+    let BatchOptions { sources, top, precision, dangling, index, restart_prob, rows_per_file, .. } = options;
+    vec![
+        ("command", "batch".to_owned()),
+        ("graph", store.manifest().graph.digest.clone()),
+        ("index (--index)", format!("{index:?} {restart_prob:?}")),
+        ("question", format!("{sources:?} {top} {precision:?} {dangling} {rows_per_file:?}")),
+    ]
+}
+
+/// Ends a process that helps when it is to stop, or something went wrong: the others wait for it, find that it has gone, and
+/// say so.
+fn leave(progress: &BatchProgress, stop: &AtomicBool) {
+    if let Some(what) = progress.failed.get() {
+        note(&format!("walkprint: {what}"));
+        std::process::exit(2);
+    }
+    if stop.load(Ordering::Relaxed) {
+        note("walkprint: stopped");
+        std::process::exit(130);
+    }
 }
 
 /// What every method would take.

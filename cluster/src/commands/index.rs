@@ -9,14 +9,18 @@ use serde_json::json;
 use walkprint_cluster::build::{BuildOptions, BuildOutcome, BuildProgress, ShardedCut, build_index_together};
 use walkprint_cluster::error::Error;
 use walkprint_cluster::processes::Processes;
+use walkprint_cluster::telemetry::Standing;
 use walkprint_engine::plan::Plan;
 use walkprint_engine::store::Store;
 
+use super::events::Events;
 use crate::arguments::IndexArguments;
 use crate::terminal::{
     Outcome, count, duration, half_of_memory, note, print, print_json, processors, progress_bar, size, stop_flag,
 };
 
+/// How often the account of a build says how far it is.
+const EVENTS_EVERY: Duration = Duration::from_secs(1);
 const ADVICE: &str = "what is sealed stays: run the same command with --resume";
 const BAR: &str = "{spinner} walking {bar:32} {percent:>3} % of {len} nodes  {msg}  {eta:>4} left";
 
@@ -34,12 +38,30 @@ pub(crate) fn run(arguments: IndexArguments) -> anyhow::Result<Outcome> {
         },
         resume: arguments.resume,
         replace: arguments.replace,
+        timely_log: arguments.timely_log,
     };
+    let mut events = Events::begin(arguments.events.as_deref())?;
     let stop = stop_flag()?;
     let agreement = agreement(&Store::open(&arguments.store)?, &options);
     let processes = arguments.together.join(options.workers, &agreement, ADVICE, &stop)?;
     let (me, traffic) = (processes.process(), processes.traffic());
-    let (outcome, took) = index(processes, &arguments.store, &options, &stop)?;
+    events.write(
+        "begin",
+        json!({ "process": me, "processes": processes.processes(), "workers": options.workers, "name": options.name,
+            "plan": options.plan, "graph": options.graph.to_string(), "memory_bytes": options.memory_bytes }),
+    )?;
+    let built = index(processes, &arguments.store, &options, &stop, &mut events);
+    match &built {
+        Ok((Some(outcome), _)) => events.write(
+            "end",
+            json!({ "steps": outcome.steps, "entries": outcome.entry.entries, "bytes": outcome.entry.bytes,
+                "fingerprint_digest": outcome.entry.fingerprint_digest, "planned_bytes": outcome.planned_bytes,
+                "sent_bytes": traffic.sent(), "received_bytes": traffic.received() }),
+        )?,
+        Ok((None, _)) => events.write("end", json!({}))?,
+        Err(error) => events.write("end", json!({ "error": format!("{error:#}") }))?,
+    }
+    let (outcome, took) = built?;
     let Some(outcome) = outcome else {
         note(&format!("walkprint: process {me} is done; the index is in the store of process 0"));
         return Ok(Outcome::Done);
@@ -90,22 +112,49 @@ pub(crate) fn index(
     store: &Path,
     options: &BuildOptions,
     stop: &Arc<AtomicBool>,
+    events: &mut Events,
 ) -> anyhow::Result<(Option<BuildOutcome>, Duration)> {
     let nodes = Store::open(store)?.manifest().graph.report.nodes;
     let progress = Arc::new(BuildProgress::default());
     let bar = progress_bar(nodes, BAR);
-    let began = Instant::now();
+    let (began, mut told, mut unwritten) = (Instant::now(), Instant::now(), None);
+    let alone = processes.processes() == 1;
     let mut tick = |progress: &BuildProgress| {
         if stop.load(Ordering::Relaxed) {
             progress.stop.store(true, Ordering::Relaxed);
             bar.set_message("stopping");
             return;
         }
-        let steps = progress.steps.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();
-        bar.set_position(progress.sources.load(Ordering::Relaxed));
-        bar.set_message(format!("{:.1} M steps/s", steps / 1e6));
+        let seconds = began.elapsed().as_secs_f64();
+        let standings = progress.standings.all();
+        if events.are_wanted() && EVENTS_EVERY <= told.elapsed() {
+            told = Instant::now();
+            for (process, standing) in &standings {
+                unwritten = unwritten.take().or(events.write("standing", standing_of(*process, standing)).err());
+            }
+            let sealed = json!({ "pipelines": progress.sealed.load(Ordering::Relaxed) });
+            unwritten = unwritten.take().or(events.write("sealed_here", sealed).err());
+        }
+        if alone || standings.len() < 2 {
+            let steps = progress.steps.load(Ordering::Relaxed) as f64 / seconds;
+            bar.set_position(progress.sources.load(Ordering::Relaxed));
+            bar.set_message(format!("{:.1} M steps/s", steps / 1e6));
+            return;
+        }
+        // One line for all: what each walks, then what they have in common.
+        bar.set_position(standings.values().map(|standing| standing.sources).sum());
+        let rates = standings.values().map(|standing| format!("{:.1}", standing.steps as f64 / seconds / 1e6));
+        let (sent, live, most) = standings.values().fold((0, 0, 0), |(sent, live, most), standing| {
+            (sent + standing.sent_bytes, live + standing.live, standing.resident_bytes.max(most))
+        });
+        bar.set_message(format!(
+            "{} M steps/s, {} groups under way, {} sent, {} resident at most",
+            rates.collect::<Vec<_>>().join(" + "),
+            count(live),
+            size(sent),
+            size(most)
+        ));
     };
-    let alone = processes.processes() == 1;
     let outcome = build_index_together(processes, store, options, &progress, &mut tick);
     bar.finish_and_clear();
     if matches!(outcome, Err(Error::Interrupted)) {
@@ -115,7 +164,16 @@ pub(crate) fn index(
         };
         note(&format!("walkprint: stopped; {sealed}. Go on with the same command and --resume"));
     }
-    Ok((outcome?, began.elapsed()))
+    let outcome = outcome?;
+    unwritten.map_or(Ok(()), Err)?;
+    Ok((outcome, began.elapsed()))
+}
+
+/// What a process said of itself, for the account.
+fn standing_of(process: usize, standing: &Standing) -> serde_json::Value {
+    let Standing { sources, steps, live, sent_bytes, received_bytes, resident_bytes } = standing;
+    json!({ "process": process, "sources": sources, "steps": steps, "live": live, "sent_bytes": sent_bytes,
+        "received_bytes": received_bytes, "resident_bytes": resident_bytes })
 }
 
 fn describe(store: &Path, outcome: &BuildOutcome, took: Duration) -> String {

@@ -163,7 +163,8 @@ fn describe(store: &Path, outcome: &LoadOutcome) -> String {
     lines.push(match graph.shards.len() {
         0 => format!("next      walkprint index {store}"),
         shards => format!(
-            "shards    {shards}, the largest {:.2} times the mean; walkprint gather {store} --into OTHER makes one of them",
+            "shards    {shards}, the largest {:.2} times the mean\n\
+             next      walkprint index {store}, or walkprint gather {store} --into OTHER",
             imbalance(&graph.shards)
         ),
     });

@@ -1,5 +1,7 @@
 //! One file a command: from its arguments to what the user sees.
 
+mod events;
+
 pub(crate) mod load;
 
 pub(crate) mod gather;
@@ -11,6 +13,8 @@ pub(crate) mod plan;
 pub(crate) mod query;
 
 pub(crate) mod batch;
+
+pub(crate) mod serve;
 
 pub(crate) mod inspect;
 

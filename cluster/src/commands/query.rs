@@ -1,18 +1,17 @@
 //! `walkprint query`.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use comfy_table::{CellAlignment, Table, presets};
-use serde_json::json;
 use walkprint_cluster::choice::{Wanted, choose_index};
 use walkprint_cluster::explanation::{Picture, dot, svg, text};
+use walkprint_cluster::serve::{Id, Provenance, Request, Seed, as_json, ask, typed_seed};
 use walkprint_cluster::workers::Threads;
 use walkprint_engine::index::Index;
-use walkprint_engine::kinds::Kinds;
-use walkprint_engine::labels::Labels;
 use walkprint_engine::query::{Answer, Answerer, ExplainSettings, Method, Question, Seeds, Status};
 use walkprint_engine::store::Store;
 
@@ -20,7 +19,10 @@ use crate::arguments::{ExplainAs, QueryArguments};
 use crate::terminal::{Outcome, print, print_json, processors};
 
 pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
-    let store = Store::open(&arguments.store)?;
+    if let Some(server) = arguments.server {
+        return ask_server(server, arguments);
+    }
+    let store = Store::open(&arguments.store.context("no store was named")?)?;
     let (graph, labels) = (store.graph()?, store.labels()?);
     let wanted = Wanted {
         index: arguments.asked.index.as_deref(),
@@ -28,7 +30,7 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
         method: arguments.method,
     };
     let (index, restart_prob) = choose_index(&store, &graph, wanted)?;
-    let mut seeds = arguments.seeds.iter().map(|text| seed(text, &labels)).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut seeds = arguments.seeds.iter().map(|text| typed_seed(text, &labels)).collect::<Result<Vec<_>, _>>()?;
     if let Some(file) = &arguments.seeds_file {
         read_seeds(file, &mut seeds)?;
     }
@@ -55,21 +57,9 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
         print(&if drawn == ExplainAs::Dot { dot(&picture()) } else { svg(&picture()) })?;
     } else if arguments.json || arguments.explain == Some(ExplainAs::Json) {
         let used = index.as_ref().filter(|_| !matches!(answer.method, Method::Exact | Method::Block)).map(Index::entry);
-        let mut printed = json!({
-            "results": results(&answer, kinds.as_ref())?,
-            "method": answer.method,
-            "dangling": answer.dangling,
-            "status": answer.status,
-            "mass_accounted": answer.mass_accounted,
-            "truncated": answer.truncated,
-            "index": {
-                "name": used.map(|entry| &entry.name),
-                "generation": used.map(|entry| entry.generation),
-                "graph_digest": store.manifest().graph.digest,
-                "restart_prob": restart_prob,
-            },
-            "took_us": took_us,
-        });
+        let from = Provenance { index: used, graph_digest: &store.manifest().graph.digest, restart_prob };
+        let mut printed = as_json(&answer, kinds.as_ref(), from);
+        printed["took_us"] = took_us.into();
         if let Some(explained) = &explained {
             printed["explanation"] = serde_json::to_value(explained)?;
         }
@@ -81,15 +71,26 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// A seed as typed: an id, or an id and a weight.
-fn seed(text: &str, labels: &Labels) -> anyhow::Result<(String, f64)> {
-    if labels.node(text)?.is_none()
-        && let Some((id, weight)) = text.rsplit_once('=')
-        && let Ok(weight) = weight.parse()
-    {
-        return Ok((id.to_owned(), weight));
+/// Asks a server, and prints what it says as if it had been found here.
+fn ask_server(server: SocketAddr, arguments: QueryArguments) -> anyhow::Result<Outcome> {
+    let mut seeds: Vec<Seed> = arguments.seeds.into_iter().map(Seed::Typed).collect();
+    if let Some(file) = &arguments.seeds_file {
+        let mut listed = Vec::new();
+        read_seeds(file, &mut listed)?;
+        seeds.extend(listed.into_iter().map(|(id, weight)| Seed::Weighted { id: Id::Text(id), weight }));
     }
-    Ok((text.to_owned(), 1.0))
+    let precision = arguments.asked.precision(Method::Combine).unwrap_or(0.05);
+    let request = Request { seeds, top: arguments.top, precision, dangling: arguments.asked.dangling };
+    let printed = ask(server, &request)?;
+    if arguments.json {
+        print_json(&printed)?;
+        return Ok(Outcome::Done);
+    }
+    let restart_prob = printed["index"]["restart_prob"].as_f64().unwrap_or_default();
+    let took_us = printed["took_us"].as_u64().unwrap_or_default();
+    let answer: Answer = serde_json::from_value(printed).with_context(|| format!("{server}: this is no answer"))?;
+    print(&format!("{}{}\n", table(&answer, Width::Full), summary(&answer, restart_prob, took_us)))?;
+    Ok(Outcome::Done)
 }
 
 fn read_seeds(file: &Path, seeds: &mut Vec<(String, f64)>) -> anyhow::Result<()> {
@@ -106,19 +107,6 @@ fn read_seeds(file: &Path, seeds: &mut Vec<(String, f64)>) -> anyhow::Result<()>
         }
     }
     Ok(())
-}
-
-/// The results as JSON, each with the type of its node if it has one.
-fn results(answer: &Answer, kinds: Option<&Kinds>) -> anyhow::Result<Vec<serde_json::Value>> {
-    let mut results = Vec::with_capacity(answer.results.len());
-    for result in &answer.results {
-        let mut described = serde_json::to_value(result)?;
-        if let Some(kind) = kinds.and_then(|kinds| kinds.node_kind(result.node)) {
-            described["type"] = kind.into();
-        }
-        results.push(described);
-    }
-    Ok(results)
 }
 
 /// Which columns a table has.

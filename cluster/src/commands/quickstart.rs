@@ -14,6 +14,7 @@ use walkprint_engine::query::{Answerer, Method, Question, Seeds};
 use walkprint_engine::store::Store;
 use walkprint_loaders::LoadOptions;
 
+use super::events::Events;
 use super::{index, load, query};
 use crate::arguments::QuickstartArguments;
 use crate::terminal::{Outcome, count, duration, half_of_memory, print, processors, size, stop_flag};
@@ -102,8 +103,10 @@ fn build(path: &Path, workers: usize) -> anyhow::Result<()> {
         cut: ShardedCut::default(),
         resume: begun_before,
         replace: false,
+        timely_log: None,
     };
-    let (outcome, took) = index::index(Processes::alone(workers), path, &options, &stop_flag()?)?;
+    let (outcome, took) =
+        index::index(Processes::alone(workers), path, &options, &stop_flag()?, &mut Events::begin(None)?)?;
     let outcome = outcome.expect("the only process publishes the index");
     print(&format!(
         "indexed   {} steps of at least {} walks from each sense in {} ({} workers): {} entries, {}\n",

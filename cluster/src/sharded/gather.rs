@@ -20,11 +20,11 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::generic::{Operator, OutputBuilder};
 use walkprint_engine::ids::NodeId;
-use walkprint_engine::query::{Answer, Dangling, Draft, Gathered, Left as LeftOver};
+use walkprint_engine::query::{Dangling, Draft, Gathered, Left as LeftOver};
 
 use super::amount::{Amount, NOWHERE, mass, merge};
 use super::fingerprints::{Parcel, Returns, Wish};
-use super::lane::{Lane, Left, home};
+use super::lane::{Lane, Left, Report, home};
 use super::time;
 use super::world::World;
 use crate::error::{Error, Result};
@@ -248,7 +248,7 @@ pub(super) fn finish<'scope, P: ExchangeData>(
     returns: Stream<'scope, u64, Vec<Returns>>,
     dangling: Rc<RoaringBitmap>,
     world: Arc<World>,
-    report: Rc<dyn Fn(&Lane, Answer) -> P>,
+    report: Report<P>,
 ) -> Stream<'scope, u64, Vec<P>> {
     let to_wisher = Exchange::new(|known: &Returns| known.to.into());
     drafts.binary_frontier::<_, CapacityContainerBuilder<Vec<P>>, _, _, _, _>(

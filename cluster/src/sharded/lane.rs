@@ -1,8 +1,10 @@
 //! A lane: one question of a block, and how far it is pushed.
 
+use std::rc::Rc;
+
 use serde::{Deserialize, Serialize};
 use walkprint_engine::ids::NodeId;
-use walkprint_engine::query::Dangling;
+use walkprint_engine::query::{Answer, Dangling};
 use walkprint_walkers::random::SourceStream;
 
 /// What the question of a lane asks. Its seeds travel by themselves.
@@ -46,6 +48,9 @@ pub(super) struct Left {
 pub(super) fn key(seeds: &[(NodeId, f64)]) -> u64 {
     seeds.iter().fold(0, |key, &(node, weight)| SourceStream::new(key ^ weight.to_bits(), node).next_step())
 }
+
+/// What is made of an answer where it was put together.
+pub(crate) type Report<P> = Rc<dyn Fn(&Lane, Answer) -> P>;
 
 /// Which worker puts a lane's answer together.
 pub(super) fn home(lane: u32, workers: usize) -> u64 {

@@ -94,6 +94,7 @@ fn store(kind: Kind) -> TempDir {
         cut: ShardedCut::default(),
         resume: false,
         replace: false,
+        timely_log: None,
     };
     build_index(&path, &options, &Arc::new(BuildProgress::default()), &mut |_| {}).unwrap();
     place

@@ -17,12 +17,11 @@ use timely::dataflow::{InputHandle, ProbeHandle, Scope, Stream};
 use timely::worker::Worker;
 use walkprint_engine::graph::GraphShard;
 use walkprint_engine::ids::NodeId;
-use walkprint_engine::query::Answer;
 
 use super::amount::{Amount, units};
 use super::fingerprints::{fingerprints, look_up};
 use super::gather::{finish, gather};
-use super::lane::{Lane, key};
+use super::lane::{Lane, Report, key};
 use super::push::push;
 use super::time;
 use super::world::World;
@@ -84,7 +83,7 @@ pub(crate) enum Next {
 pub(crate) fn track<'scope, P: ExchangeData>(
     scope: Scope<'scope, u64>,
     worked: &Worked,
-    report: Rc<dyn Fn(&Lane, Answer) -> P>,
+    report: Report<P>,
 ) -> (Track, Stream<'scope, u64, Vec<P>>) {
     let Worked { world, shard, dangling } = worked.clone();
     let (mut seeds, mut lanes) = (Input::new(), Input::new());

@@ -8,12 +8,12 @@ use timely::dataflow::operators::{Concatenate, Probe};
 use timely::dataflow::{Scope, Stream};
 use timely::worker::Worker;
 use walkprint_engine::graph::{GraphShard, Owners};
-use walkprint_engine::query::Answer;
 
-use super::lane::Lane;
+use super::lane::Report;
 use super::prepare;
 use super::tracks::{Next, TRACKS, Worked, drive, track};
 use super::world::World;
+use crate::processes::agree::from_all;
 
 /// What all workers of a process are to do.
 #[derive(Debug, Clone)]
@@ -29,14 +29,16 @@ pub(crate) struct Job {
 /// Answers what `next` has on worker 0, until it has nothing any more. `report` makes something of each answer where it was
 /// put together; `consume` builds what comes of that, and its output carries nothing but progress.
 ///
+/// All workers return the same: what went wrong, by worker.
+///
 /// A worker that cannot have its rows goes along without any, so that the others are not left waiting; the job has failed.
 pub(crate) fn work<P: ExchangeData>(
     worker: &mut Worker,
     job: &Job,
-    report: Rc<dyn Fn(&Lane, Answer) -> P>,
+    report: Report<P>,
     consume: impl for<'scope> FnOnce(Scope<'scope, u64>, Stream<'scope, u64, Vec<P>>) -> Stream<'scope, u64, Vec<()>>,
     next: impl FnMut() -> Next,
-) {
+) -> Vec<Option<String>> {
     let Job { world, owners, workers, uniform } = job;
     let shard = world.shard(owners, worker.index()).unwrap_or_else(|error| {
         world.fail(error);
@@ -56,4 +58,5 @@ pub(crate) fn work<P: ExchangeData>(
         (tracks, done)
     });
     drive(worker, tracks, &done, world, next);
+    from_all(worker, world.failed())
 }

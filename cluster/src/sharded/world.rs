@@ -98,6 +98,11 @@ impl World {
         self.stop();
     }
 
+    /// What went wrong, for others.
+    pub(crate) fn failed(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(ToString::to_string)
+    }
+
     /// The first error of a worker.
     pub(crate) fn failure(&self) -> Option<Error> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()

@@ -122,13 +122,13 @@ mod tests {
             let owners = Owners::deal(nodes, &costs, workers);
             let mut seen = vec![0; nodes as usize];
             let mut of_workers = vec![0; workers];
-            for worker in 0..workers {
+            for (worker, cost) in of_workers.iter_mut().enumerate() {
                 for (node, local) in owners.nodes_of(worker).zip(0u32..) {
                     prop_assert_eq!(owners.find(node), (u32::try_from(worker).unwrap(), local));
                     prop_assert_eq!(owners.node(worker, local), node);
                     prop_assert!(local < owners.locals(worker));
                     seen[node as usize] += 1;
-                    of_workers[worker] += if node % CHUNK == 0 { costs[(node / CHUNK) as usize] } else { 0 };
+                    *cost += if node % CHUNK == 0 { costs[(node / CHUNK) as usize] } else { 0 };
                 }
             }
             prop_assert!(seen.iter().all(|&times| times == 1));

@@ -1,12 +1,12 @@
 //! What comes back: ranked results, or all scores; never a score without its status.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::question::{Dangling, Method};
 use crate::ids::NodeId;
 
 /// The answer to a [`Question`](super::Question).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// The best nodes, best first. Ties stand in the order of their ids.
     pub results: Vec<Ranked>,
@@ -24,7 +24,7 @@ pub struct Answer {
 }
 
 /// One result.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ranked {
     /// The node.
     #[serde(skip)]
@@ -44,12 +44,12 @@ pub struct Ranked {
     /// error bound is below 1e-10. What filters leave is taken as given.
     pub rank_stable: bool,
     /// How many seeds support it, if the question asked for support: see [`Shape`](super::Shape).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub support: Option<usize>,
 }
 
 /// How sure the scores are.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Status {
     /// Every score is known up to rounding and a residual.

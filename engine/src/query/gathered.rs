@@ -20,7 +20,7 @@
 //! depend on, it asks for once it knows which nodes are results ([`Draft::nodes`]).
 //!
 //! **An answer is a pure function of its parts**: sums are made in the order in which parts come in, which is the caller's
-//! to choose. (Test: `query::tests::gathered`.)
+//! to choose. (Test: `cluster/src/sharded/tests.rs`.)
 
 use roaring::RoaringBitmap;
 

@@ -85,6 +85,7 @@ pub(super) fn step<'scope>(
             inbox: BTreeMap::new(),
             open: None,
             log: None,
+            standing: 0,
             job,
             rows,
             shared,
@@ -96,6 +97,7 @@ pub(super) fn step<'scope>(
                 }
             });
             let frontier = frontiers[0].frontier();
+            slot.tell_standing();
             slot.take_rounds(&frontier, &mut next);
             if let Some((part, capability)) = slot.pack(&frontier) {
                 parts.activate().session(capability).give(part);
@@ -142,6 +144,8 @@ struct Slot {
     open: Option<Open>,
     /// The log of the block before.
     log: Option<VisitLog>,
+    /// What was told to wait here.
+    standing: u64,
 }
 
 impl Slot {
@@ -203,6 +207,13 @@ impl Slot {
                 session.give(Batch { worker: number, stop: false, arrivals: Numbers(arrivals) });
             }
         }
+    }
+
+    /// Tells how much waits here for its next step.
+    fn tell_standing(&mut self) {
+        let standing: usize = self.inbox.values().map(|(arrivals, _)| arrivals.len()).sum();
+        let before = std::mem::replace(&mut self.standing, standing as u64);
+        self.job.progress.live.fetch_add((standing as u64).wrapping_sub(before), Ordering::Relaxed);
     }
 
     /// Packs the next task of the open block, if its walks have ended: no time of the block can come any more.

@@ -1,0 +1,45 @@
+//! `walkprint serve`.
+
+use std::sync::atomic::Ordering;
+
+use walkprint_cluster::serve::{ServeOptions, serve};
+use walkprint_engine::query::Dangling;
+use walkprint_engine::store::Store;
+
+use crate::arguments::ServeArguments;
+use crate::terminal::{Outcome, half_of_memory, note, processors, stop_flag};
+
+const ADVICE: &str = "start all processes again";
+
+pub(crate) fn run(arguments: ServeArguments) -> anyhow::Result<Outcome> {
+    let store = Store::open(&arguments.store)?;
+    let options = ServeOptions {
+        listen: arguments.listen,
+        index: arguments.index,
+        restart_prob: arguments.restart.given(),
+        uniform: arguments.dangling == Some(Dangling::Uniform),
+        memory_bytes: arguments.memory.unwrap_or_else(half_of_memory),
+    };
+    let stop = stop_flag()?;
+    let agreement = [
+        ("command", "serve".to_owned()),
+        ("graph", store.manifest().graph.digest.clone()),
+        ("index (--index)", format!("{:?} {:?}", options.index, options.restart_prob)),
+        ("dangling", format!("{}", options.uniform)),
+    ];
+    let workers = arguments.workers.unwrap_or_else(processors);
+    let processes = arguments.together.join(workers, &agreement, ADVICE, &stop)?;
+    let me = processes.process();
+    let mut tick = || {
+        if me != 0 && stop.load(Ordering::Relaxed) {
+            // The others find that this process has gone, and end.
+            note("walkprint: stopped; a server cannot do without one of its processes");
+            std::process::exit(130);
+        }
+    };
+    let mut ready = |address| note(&format!("walkprint: answering at {address}; Ctrl-C ends it"));
+    let served = serve(&arguments.store, &options, &processes, &stop, &mut ready, &mut tick);
+    processes.finish(served)?;
+    note("walkprint: stopped");
+    Ok(Outcome::Done)
+}
