@@ -63,7 +63,7 @@ pub(crate) struct PlanOptions {
     restart_prob: f64,
     /// The most memory a build may hold, in MiB
     #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u64).range(..1 << 40))]
-    memory_mib: u64,
+    pub(crate) memory_mib: u64,
 }
 
 /// One build of a store that exists.

@@ -20,15 +20,16 @@ use walkprint_loaders::LoadOptions;
 use walkprint_walkers::alias;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::rmat::{rmat, rmat_nodes};
+use crate::rmat::{hub, rmat, rmat_nodes};
 
 /// More than 2^30 generated nodes are refused: they would need more memory than this program is used with.
 const LARGEST_SCALE: u32 = 30;
 
 /// What a [`Spec`] may be, for people.
 pub(crate) const SPEC_HELP: &str = "A file that `walkprint load` reads, a store (*.wp), \
-                                    rmat:SCALE:EDGES_PER_NODE[:weighted], or \
-                                    rmat-nodes:NODES:EDGES[:weighted] (no dangling nodes)";
+                                    rmat:SCALE:EDGES_PER_NODE[:weighted], \
+                                    rmat-nodes:NODES:EDGES[:weighted] (no dangling nodes), or \
+                                    hub:NODES:EDGES[:weighted] (the same, one node with a tenth of all edges)";
 
 /// Which graph.
 #[derive(Debug, Args)]
@@ -78,6 +79,15 @@ pub(crate) enum Spec {
         /// Whether edges have weights.
         weighted: bool,
     },
+    /// Generated like [`Spec::RmatNodes`], but one node has a tenth of all edges.
+    Hub {
+        /// How many nodes.
+        nodes: u32,
+        /// How many edges, all different.
+        edges: u64,
+        /// Whether edges have weights.
+        weighted: bool,
+    },
     /// The graph of a store.
     Store(PathBuf),
     /// Read from a file.
@@ -114,7 +124,12 @@ impl FromStr for Spec {
             return generated(parameters);
         }
         if let Some(parameters) = text.strip_prefix("rmat-nodes:") {
-            return generated_of_size(parameters);
+            let (nodes, edges, weighted) = size(parameters, "rmat-nodes:NODES:EDGES[:weighted]")?;
+            return Ok(Spec::RmatNodes { nodes, edges, weighted });
+        }
+        if let Some(parameters) = text.strip_prefix("hub:") {
+            let (nodes, edges, weighted) = size(parameters, "hub:NODES:EDGES[:weighted]")?;
+            return Ok(Spec::Hub { nodes, edges, weighted });
         }
         let path = PathBuf::from(text);
         let is_store = path.is_dir() || path.extension().is_some_and(|extension| extension == "wp");
@@ -142,15 +157,15 @@ fn generated(text: &str) -> Result<Spec, String> {
     Ok(Spec::Rmat { scale, edges_per_node, weighted })
 }
 
-fn generated_of_size(text: &str) -> Result<Spec, String> {
-    let expected = "expected rmat-nodes:NODES:EDGES[:weighted], as in rmat-nodes:200000:3000000";
-    let ([nodes, edges], weighted) = parameters(text, expected)?;
+fn size(text: &str, form: &str) -> Result<(u32, u64, bool), String> {
+    let expected = format!("expected {form}, as in 200000:3000000");
+    let ([nodes, edges], weighted) = parameters(text, &expected)?;
     let most = 1u32 << LARGEST_SCALE;
     let nodes = nodes.parse().ok().filter(|nodes| (1..=most).contains(nodes));
     let nodes = nodes.ok_or(format!("{expected}; NODES is between 1 and {most}"))?;
     let edges = edges.parse().ok().filter(|&edges| u64::from(nodes) <= edges);
     let edges = edges.ok_or(format!("{expected}; EDGES is at least NODES, so that no node is dangling"))?;
-    Ok(Spec::RmatNodes { nodes, edges, weighted })
+    Ok((nodes, edges, weighted))
 }
 
 impl fmt::Display for Spec {
@@ -161,6 +176,9 @@ impl fmt::Display for Spec {
             }
             Spec::RmatNodes { nodes, edges, weighted } => {
                 write!(f, "rmat-nodes:{nodes}:{edges}{}", if *weighted { ":weighted" } else { "" })
+            }
+            Spec::Hub { nodes, edges, weighted } => {
+                write!(f, "hub:{nodes}:{edges}{}", if *weighted { ":weighted" } else { "" })
             }
             Spec::Store(path) | Spec::File(path) => write!(f, "{}", path.display()),
         }
@@ -243,13 +261,16 @@ impl GraphOptions {
 
     fn edges(&self) -> Result<EdgeList> {
         match &self.graph {
-            Spec::Rmat { .. } | Spec::RmatNodes { .. } if self.reading.undirected || self.reading.unweighted => {
+            Spec::Rmat { .. } | Spec::RmatNodes { .. } | Spec::Hub { .. }
+                if self.reading.undirected || self.reading.unweighted =>
+            {
                 bail!(
-                    "--undirected and --unweighted say how to read a file; rmat graphs are directed, and say themselves"
+                    "--undirected and --unweighted say how to read a file; generated graphs are directed, and say themselves"
                 )
             }
             &Spec::Rmat { scale, edges_per_node, weighted } => rmat(self.key, scale, edges_per_node, weighted),
             &Spec::RmatNodes { nodes, edges, weighted } => rmat_nodes(self.key, nodes, edges, weighted),
+            &Spec::Hub { nodes, edges, weighted } => hub(self.key, nodes, edges, weighted),
             Spec::Store(path) | Spec::File(path) => {
                 let options = LoadOptions { undirected: self.reading.undirected, ..LoadOptions::default() };
                 let loaded = walkprint_loaders::load(slice::from_ref(path), &options, &|_| ControlFlow::Continue(()));
@@ -335,7 +356,14 @@ pub(crate) mod tests {
 
     #[test]
     fn specs_are_read_as_they_are_shown() {
-        for text in ["rmat:20:16:weighted", "rmat:8:4", "rmat-nodes:2000:30000", "graph.txt.gz", "web.wp"] {
+        for text in [
+            "rmat:20:16:weighted",
+            "rmat:8:4",
+            "rmat-nodes:2000:30000",
+            "hub:2000:30000:weighted",
+            "graph.txt.gz",
+            "web.wp",
+        ] {
             assert_eq!(text.parse::<Spec>().unwrap().to_string(), text);
         }
         assert_eq!("web.wp".parse(), Ok(Spec::Store("web.wp".into())));

@@ -38,6 +38,16 @@ mod variance;
 
 mod build;
 
+mod job;
+
+mod shards;
+
+mod namespaces;
+
+mod faults_report;
+
+mod faults;
+
 mod indexed;
 
 mod query;
@@ -91,9 +101,16 @@ enum Suite {
     Choice(choice::Options),
     /// The same questions to Walkprint and to igraph, scipy, scikit-network and networkx (needs python3).
     Peers(peers::Options),
+    /// Builds by several processes: sharded against replicated, blocks under way, a hub, memory.
+    Shards(shards::Options),
+    /// Builds by several processes, one of which is killed or cut off; resumed by others (runs the walkprint program).
+    Faults(faults::Options),
     /// One build, for `build`: in a process of its own, because peak memory is known by process only.
     #[command(hide = true)]
     BuildOnce(build::OnceOptions),
+    /// One process of a build, for `shards`.
+    #[command(hide = true)]
+    ShareOnce(job::ShareOptions),
     /// One job, for `batch`.
     #[command(hide = true)]
     BatchOnce(batch::OnceOptions),
@@ -107,6 +124,9 @@ fn main() -> ExitCode {
         Suite::Walk(options) => walk::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Variance(options) => variance::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Build(options) => build::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Shards(options) => shards::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Faults(options) => faults::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::ShareOnce(options) => job::run_share(&options).map(|()| true),
         Suite::Query(options) => query::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Errors(options) => errors::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Batch(options) => batch::run(&options).and_then(|report| report.publish(&options.output)),

@@ -1,5 +1,6 @@
-//! The generators behind `rmat:SCALE:EDGES_PER_NODE[:weighted]` and `rmat-nodes:NODES:EDGES[:weighted]`: R-MAT
-//! (Chakrabarti, Zhan & Faloutsos, SDM 2004, section 3) with the quadrant shares of Graph500.
+//! The generators behind `rmat:SCALE:EDGES_PER_NODE[:weighted]`, `rmat-nodes:NODES:EDGES[:weighted]` and
+//! `hub:NODES:EDGES[:weighted]`: R-MAT (Chakrabarti, Zhan & Faloutsos, SDM 2004, section 3) with the quadrant shares of
+//! Graph500.
 //!
 //! In [`rmat`] there are 2^SCALE nodes, and EDGES_PER_NODE times as many edges. In each of SCALE rounds an edge falls into
 //! one quarter of what is left of the matrix, with probability 0.57, 0.19, 0.19 or 0.05. So few nodes get most edges, and
@@ -10,6 +11,8 @@
 //! [`rmat_nodes`] takes the same draws at the smallest scale that has room for NODES, leaves out those that fall outside
 //! or repeat an earlier one, and ends with an edge to a random node from every node that would be dangling: NODES nodes
 //! and EDGES different edges exactly, for comparisons in which dangling nodes are to play no part.
+//!
+//! [`hub`] takes nine tenths of its edges from that, and gives one node the rest, half of them out and half of them in.
 
 use std::collections::HashSet;
 
@@ -79,6 +82,41 @@ pub(crate) fn rmat_nodes(key: u64, nodes: u32, edges: u64, weighted: bool) -> Re
         let mut numbers = numbers(key, u64::MAX - u64::from(source));
         let target = u32::try_from(numbers.next_u64() % u64::from(nodes))?;
         push(&mut list, source, target, &mut numbers);
+    }
+    Ok(list)
+}
+
+/// The same number of nodes and edges, a tenth of which one node has, half of them out and half of them in. It is a
+/// node in the middle of the numbers, which R-MAT gives few edges.
+///
+/// # Errors
+/// As [`rmat_nodes`]; when there are not enough nodes for the hub's edges.
+pub(crate) fn hub(key: u64, nodes: u32, edges: u64, weighted: bool) -> Result<EdgeList> {
+    let each = edges / 20;
+    // A fifth of all nodes are left over, so that free ones are found soon.
+    if u64::from(nodes) < each + each / 4 {
+        bail!("a hub has {each} edges out and as many in, too many for {nodes} nodes: ask for at most 16 edges a node");
+    }
+    let mut list = rmat_nodes(key, nodes, edges - 2 * each, weighted)?;
+    let hub = nodes / 3;
+    let ends = list.sources.iter().zip(&list.targets);
+    let mut seen: HashSet<(u32, u32)> = ends
+        .filter(|(source, target)| [**source, **target].contains(&hub))
+        .map(|(&source, &target)| (source, target))
+        .collect();
+    let key = SplitMix64::seed_from_u64(!key).next_u64();
+    for is_out in [true, false] {
+        let (mut left, mut number) = (each, u64::from(is_out) << 63);
+        while left != 0 {
+            let mut numbers = numbers(key, number);
+            let other = u32::try_from(numbers.next_u64() % u64::from(nodes))?;
+            let (source, target) = if is_out { (hub, other) } else { (other, hub) };
+            number += 1;
+            if seen.insert((source, target)) {
+                left -= 1;
+                push(&mut list, source, target, &mut numbers);
+            }
+        }
     }
     Ok(list)
 }
@@ -179,8 +217,21 @@ mod tests {
     }
 
     #[test]
+    fn a_hub_has_a_tenth_of_all_edges() {
+        let list = hub(3, 2000, 20_000, true).unwrap();
+        assert_eq!((list.len(), list.ids.len()), (20_000, 2000));
+        let pairs: BTreeSet<(u32, u32)> = list.sources.iter().copied().zip(list.targets.iter().copied()).collect();
+        assert_eq!(pairs.len(), 20_000, "no edge twice");
+        let with = |ends: &[u32]| ends.iter().filter(|&&end| end == 666).count();
+        let (out, into) = (with(&list.sources), with(&list.targets));
+        assert!((1000..1100).contains(&out) && (1000..1100).contains(&into), "{out} out, {into} in");
+        assert_eq!(list, hub(3, 2000, 20_000, true).unwrap());
+    }
+
+    #[test]
     fn sizes_that_cannot_be_are_refused() {
         assert!(rmat_nodes(0, 10, 9, false).unwrap_err().to_string().contains("at least"));
         assert!(rmat_nodes(0, 10, 101, false).unwrap_err().to_string().contains("fewer"));
+        assert!(hub(0, 100, 2000, false).unwrap_err().to_string().contains("16 edges a node"));
     }
 }

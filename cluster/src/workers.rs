@@ -22,6 +22,12 @@ pub(crate) fn finish(worker: &mut Worker, probe: &ProbeHandle<u64>) {
     }
 }
 
+/// Processor time of this thread since it began, in seconds: what a worker did, without what it waited for.
+pub(crate) fn thread_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
 /// Does something on another thread, and calls `tick` about ten times a second from this one until it is done.
 ///
 /// # Errors
@@ -96,5 +102,17 @@ mod tests {
             seen.sort_unstable();
             assert_eq!(seen, (0..hands.max(1)).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn waiting_takes_no_processor_time() {
+        let began = thread_seconds();
+        let mut sum = 0u64;
+        while thread_seconds() < began + 0.02 {
+            sum = std::hint::black_box(sum + 1);
+        }
+        let worked = thread_seconds();
+        std::thread::park_timeout(Duration::from_millis(200));
+        assert!(thread_seconds() < worked + 0.1);
     }
 }

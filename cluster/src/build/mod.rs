@@ -102,6 +102,8 @@ pub struct BuildOutcome {
     pub steps: u64,
     /// The memory that the build planned to hold, in bytes.
     pub planned_bytes: u64,
+    /// Processor time that each worker of all processes spent in its own thread, in seconds: who had more to do than others.
+    pub worker_seconds: Vec<f64>,
 }
 
 /// Builds an index and publishes it. `tick` is called about ten times a second from this thread while workers walk.

@@ -35,6 +35,7 @@ use crate::error::{Error, Result, in_full};
 use crate::graph_mode::GraphMode;
 use crate::processes::{Loss, LossKind, Processes, Traffic, agree};
 use crate::telemetry::{Standing, finish_reporting, log_timely, resident_bytes};
+use crate::workers::thread_seconds;
 
 /// The beginning of the name of the file that shows who shares a directory.
 const TOKEN: &str = "together-";
@@ -97,15 +98,15 @@ fn build(
         GraphMode::Sharded => sharded(team, &store, options, &first, tick)?,
         _ => replicated(team, &store, options, &first, tick)?,
     };
-    let (steps, planned_bytes) = match ended {
-        Ended::Done { steps, planned_bytes } => (steps, planned_bytes),
+    let (steps, planned_bytes, worker_seconds) = match ended {
+        Ended::Done { steps, planned_bytes, worker_seconds } => (steps, planned_bytes, worker_seconds),
         Ended::Not(error) => return Ok(Built::Not(error)),
     };
     let Some(first) = &*first else { return Ok(Built::Whole(None)) };
     let begun = first.begun.get().expect("a build that is done was begun");
     let entry = super::describe(&store, options, begun.generation, begun.directory.clone(), &begun.pipelines)?;
     super::publish(&first.lock, store.manifest(), entry.clone())?;
-    let outcome = BuildOutcome { entry, resumed_pipelines: begun.resumed, steps, planned_bytes };
+    let outcome = BuildOutcome { entry, resumed_pipelines: begun.resumed, steps, planned_bytes, worker_seconds };
     Ok(Built::Whole(Some(Box::new(outcome))))
 }
 
@@ -330,6 +331,8 @@ pub(super) enum Ended {
         steps: u64,
         /// What this process planned to hold.
         planned_bytes: u64,
+        /// Processor time of every worker.
+        worker_seconds: Vec<f64>,
     },
     /// A process stopped or failed; all know.
     Not(Error),
@@ -373,7 +376,8 @@ impl Team<'_> {
             return Ok(Ended::Not(Error::Interrupted));
         }
         let planned_bytes = desk.planned.load(Ordering::Relaxed);
-        Ok(Ended::Done { steps: parts.iter().map(|part| part.steps).sum(), planned_bytes })
+        let worker_seconds = parts.iter().map(|part| part.seconds).collect();
+        Ok(Ended::Done { steps: parts.iter().map(|part| part.steps).sum(), planned_bytes, worker_seconds })
     }
 }
 
@@ -383,6 +387,8 @@ struct Part {
     how: How,
     /// Moves of its process, told by one of its workers.
     steps: u64,
+    /// Processor time of its thread.
+    seconds: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -450,7 +456,7 @@ impl Desk {
                 drop(queue);
                 let how = begun.err().map_or(How::Done, |error| self.fail(error));
                 self.working.fetch_sub(1, Ordering::AcqRel);
-                return agree::from_all(worker, Part { how, steps: 0 });
+                return agree::from_all(worker, Part { how, steps: 0, seconds: thread_seconds() });
             }
         };
         let directory = self.directory.get_or_init(|| self.store.join(&start.directory));
@@ -481,7 +487,7 @@ impl Desk {
                 how = self.fail(error);
             }
         }
-        let mut part = Part { how, steps: 0 };
+        let mut part = Part { how, steps: 0, seconds: thread_seconds() };
         if self.working.fetch_sub(1, Ordering::AcqRel) == 1 {
             part.steps = self.progress.steps.load(Ordering::Relaxed);
             part.how = if part.how == How::Done { self.flush() } else { part.how };

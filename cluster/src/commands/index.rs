@@ -78,6 +78,7 @@ pub(crate) fn run(arguments: IndexArguments) -> anyhow::Result<Outcome> {
             "resumed_pipelines": outcome.resumed_pipelines,
             "steps": outcome.steps,
             "planned_bytes": outcome.planned_bytes,
+            "worker_seconds": outcome.worker_seconds,
             "sent_bytes": traffic.sent(),
             "received_bytes": traffic.received(),
             "seconds": took.as_secs_f64(),
