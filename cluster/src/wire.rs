@@ -30,9 +30,9 @@ impl<'de, T: FromBytes + IntoBytes + Immutable + Clone> Deserialize<'de> for Num
                 if !bytes.len().is_multiple_of(size_of::<T>()) {
                     return Err(E::invalid_length(bytes.len(), &self));
                 }
-                let mut numbers = vec![T::new_zeroed(); bytes.len() / size_of::<T>()];
-                numbers.as_mut_slice().as_mut_bytes().copy_from_slice(bytes);
-                Ok(Numbers(numbers))
+                // Not into zeroed memory: the allocator would take fresh pages from the system for it.
+                let number = |bytes| T::read_from_bytes(bytes).expect("a chunk has its size");
+                Ok(Numbers(bytes.chunks_exact(size_of::<T>()).map(number).collect()))
             }
         }
 

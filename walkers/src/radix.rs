@@ -16,8 +16,7 @@ pub(crate) fn sort<T: Copy>(items: &mut Vec<T>, scratch: &mut Vec<T>, low: u32, 
     let most_bits = if items.len() < SHORT { MOST_BITS_OF_SHORT } else { MOST_BITS };
     let passes = (high - low).div_ceil(most_bits);
     let width = (high - low).div_ceil(passes);
-    scratch.clear();
-    scratch.resize(items.len(), first);
+    scratch.resize(items.len(), first); // what it holds is written over
     for pass in 0..passes {
         let shift = low + pass * width;
         let mask = (1u64 << width.min(high - shift)) - 1;
