@@ -66,10 +66,19 @@ impl VisitLog {
     /// worker knows it.
     ///
     /// `node_bound`: all nodes are below it.
-    #[expect(clippy::cast_possible_truncation, reason = "the parts of a number")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "parts of a number, and a size in bytes"
+    )]
     pub fn pack(&mut self, from: u32, to: u32, node_bound: u32, walks: impl Fn(u32) -> Option<u32>) -> Packed {
         let node_bits = u32::BITS - node_bound.saturating_sub(1).leading_zeros();
-        let mut packed = Packed::default();
+        // About what it will take: growing step by step would copy everything twice, into fresh memory each time.
+        let lists = (from >> self.shift) as usize..=(to.saturating_sub(1) >> self.shift) as usize;
+        let visits: usize = self.lists[lists.clone()].iter().map(Vec::len).sum();
+        let share = f64::from(to - from) / (lists.count() << self.shift) as f64;
+        let mut packed = Packed { ends: Vec::with_capacity((to - from) as usize), ..Packed::default() };
+        packed.bytes.reserve((visits as f64 * share * 2.0) as usize + 3 * (to - from) as usize);
         let mut row = Vec::new();
         let mut lane = from;
         while lane < to {
@@ -110,7 +119,8 @@ impl VisitLog {
 #[must_use]
 pub fn put_together(parts: &[Packed]) -> Option<Packed> {
     let lanes = parts.first()?.ends.len();
-    let mut whole = Packed::default();
+    let bytes = parts.iter().map(|part| part.bytes.len()).sum();
+    let mut whole = Packed { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(lanes), ..Packed::default() };
     let (mut starts, mut row) = (vec![0; parts.len()], Vec::new());
     for lane in 0..lanes {
         let mut walks = 1;

@@ -37,6 +37,7 @@ fn assemble(id: SegmentId, pieces: BTreeMap<NodeId, Piece>) -> Option<Result<Seg
         return None;
     }
     let mut segment = SegmentWriter::new(id);
+    segment.reserve(pieces.values().map(|piece| piece.bytes.0.len()).sum());
     for (_, piece) in pieces {
         let mut start = 0;
         for end in piece.ends.0 {

@@ -69,6 +69,14 @@ impl SegmentWriter {
         SegmentWriter { id, entries: 0, offsets: vec![0], checksums: Vec::new(), bytes: Vec::new() }
     }
 
+    /// Makes room for packed fingerprints of so many bytes together. Cost: memory, once instead of step by step.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve_exact(bytes);
+        let sources = (self.id.pipeline.end - self.id.pipeline.first) as usize;
+        self.offsets.reserve_exact(sources);
+        self.checksums.reserve_exact(sources);
+    }
+
     /// Appends the packed fingerprint of the next source.
     ///
     /// # Errors
