@@ -103,6 +103,18 @@ pub fn run(directory: &Path, arguments: &[&str]) -> Ended {
     Ended::wait(command(directory, arguments).spawn().expect("the program starts"))
 }
 
+/// The results of a query in JSON, without the time that it took.
+///
+/// # Panics
+/// When the program does not answer.
+#[must_use]
+pub fn results(directory: &Path, query: &[&str]) -> serde_json::Value {
+    let text = run(directory, &[&["query"], query, &["--json"]].concat()).done();
+    let answer: serde_json::Value = serde_json::from_str(&text).expect("an answer in JSON");
+    assert!(answer["results"].is_array(), "{text}");
+    answer["results"].clone()
+}
+
 /// Runs the program when it may not write more than this many blocks of 512 bytes to a file: what a full disk does,
 /// without a disk to fill. The arguments must have no need of quotes.
 ///

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 use walkprint_tests::graphs::sprawling;
-use walkprint_tests::program::{Ended, command, run, signal, wait_until};
+use walkprint_tests::program::{self, Ended, command, run, signal, wait_until};
 use walkprint_tests::stores::{files, segments};
 
 /// 70 pipelines or so, which one worker walks in a second or two.
@@ -120,18 +120,17 @@ fn a_killed_replacement_leaves_the_old_index() {
     let place = loaded();
     let place = place.path();
     let _ = run(place, &["index", "s.wp", "--walks", "4"]).done();
-    let ask = || run(place, &["query", "s.wp", "--seed", "1", "--method", "lookup", "--top", "50"]).done();
-    let scores = |text: String| text.lines().filter(|line| !line.contains("ms")).map(str::to_owned).collect::<Vec<_>>();
-    let before = scores(ask());
+    let ask = || program::results(place, &["s.wp", "--seed", "1", "--method", "lookup", "--top", "50"]);
+    let before = ask();
     let mut child = command(place, &["index", "s.wp", "--walks", WALKS, "--replace"]).spawn().unwrap();
     let segment = place.join("s.wp/index-default-2/segment-000002.wps");
     assert!(wait_until(&mut child, || segment.exists()), "{:?}", Ended::wait(child));
     child.kill().unwrap();
     assert_eq!(Ended::wait(child).code, None);
-    assert_eq!(scores(ask()), before);
+    assert_eq!(ask(), before);
     let _ = run(place, &["verify", "s.wp"]).done();
     let _ = run(place, &["index", "s.wp", "--walks", WALKS, "--resume"]).done();
-    assert_ne!(scores(ask()), before);
+    assert_ne!(ask(), before);
     let mut new = files(&place.join("s.wp/index-default-2"));
     new.retain(|name, _| name.ends_with(".wps"));
     assert!(new == *undisturbed());

@@ -12,7 +12,7 @@ use walkprint_cluster::graph_mode::GraphMode;
 use walkprint_engine::graph::NodeOrder;
 use walkprint_engine::plan::Plan;
 use walkprint_tests::graphs::{PlainGraph, star_heavy};
-use walkprint_tests::program::{Ended, run, signal, wait_until};
+use walkprint_tests::program::{self, Ended, run, signal, wait_until};
 use walkprint_tests::stores::{TempStore, build, options, segments};
 use walkprint_tests::team::Team;
 
@@ -154,11 +154,7 @@ fn processes_with_shards_of_their_own() {
         parts.dedup();
         let _ = run(place, &[&["gather"], &parts[..], &["--into", &into]].concat()).done();
         assert!(segments(&place.join(&into), "default") == expected, "{stores:?}: other bytes once gathered");
-        let answer = |store: &str| {
-            let text = run(place, &["query", store, "--seed", "7", "--json"]).done();
-            let text: serde_json::Value = serde_json::from_str(&text).expect("an answer");
-            text["results"].clone()
-        };
+        let answer = |store: &str| program::results(place, &[store, "--seed", "7"]);
         assert_eq!(answer(&into), answer("whole.wp"), "{stores:?}");
     }
 }

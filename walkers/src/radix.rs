@@ -46,6 +46,7 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn it_sorts_by_the_bits_it_is_given(
             items in prop::collection::vec(any::<u64>(), 0..300),
