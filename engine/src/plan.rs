@@ -17,6 +17,9 @@ pub const UNITS_PER_WALK: u32 = 8;
 /// heavier parts moving as one where they can, such a packet makes as many steps per walk as independent walks would.
 pub const UNITS_PER_PACKET: u32 = 6;
 
+/// The most paths of one node that a big move may choose from.
+pub const MOST_PATHS: u32 = 1 << 10;
+
 /// The most walks one source may have.
 pub const MAX_WALKS: u64 = 1 << 24;
 
@@ -45,11 +48,21 @@ pub struct Plan {
     pub walks_per_edge: f64,
     /// The key of the random numbers.
     pub rng_key: u64,
+    /// Nodes of which at most this many paths of two steps or more lead away take such a path in one draw, a *big move*; 0
+    /// where every draw is one step.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub big_moves: u32,
+}
+
+/// Whether there are no big moves: then a plan is written as it was before there were any.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+fn is_none(big_moves: &u32) -> bool {
+    *big_moves == 0
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Plan { restart_prob: 0.15, walks: 16, walks_per_edge: 1.0, rng_key: 0 }
+        Plan { restart_prob: 0.15, walks: 16, walks_per_edge: 1.0, rng_key: 0, big_moves: 0 }
     }
 }
 
@@ -81,6 +94,10 @@ impl Plan {
         if !(self.walks_per_edge.is_finite() && 0.0 <= self.walks_per_edge) {
             let got = self.walks_per_edge.to_string();
             return Err(Error::Parameter { name: "walks_per_edge", expected: "a number that is not negative", got });
+        }
+        if MOST_PATHS < self.big_moves {
+            let got = self.big_moves.to_string();
+            return Err(Error::Parameter { name: "big_moves", expected: "at most 1024", got });
         }
         Ok(())
     }
@@ -136,6 +153,9 @@ impl Plan {
         bytes.extend(self.walks.to_le_bytes());
         bytes.extend(self.walks_per_edge.to_le_bytes());
         bytes.extend(self.rng_key.to_le_bytes());
+        if self.big_moves != 0 {
+            bytes.extend(self.big_moves.to_le_bytes());
+        }
         xxh3_128(&bytes)
     }
 
@@ -178,6 +198,7 @@ mod tests {
             Plan { walks: 0, ..Plan::default() },
             Plan { walks_per_edge: -1.0, ..Plan::default() },
             Plan { walks_per_edge: f64::INFINITY, ..Plan::default() },
+            Plan { big_moves: MOST_PATHS + 1, ..Plan::default() },
         ];
         assert!(bad.iter().all(|plan| plan.check().is_err()));
         assert!(Plan { restart_prob: 1.0, ..Plan::default() }.check().is_ok());
@@ -191,6 +212,7 @@ mod tests {
             Plan { walks: 17, ..Plan::default() },
             Plan { walks_per_edge: 2.0, ..Plan::default() },
             Plan { rng_key: 1, ..Plan::default() },
+            Plan { big_moves: 8, ..Plan::default() },
         ];
         let digests: std::collections::BTreeSet<u128> = plans.iter().map(Plan::digest).collect();
         assert_eq!(digests.len(), plans.len());

@@ -24,7 +24,7 @@ pub fn tables(graph: &Graph) -> Result<Vec<AliasSlot>> {
 
 /// Room that is reused from row to row.
 #[derive(Debug, Default)]
-struct Builder {
+pub(crate) struct Builder {
     shares: Vec<f64>,
     small: Vec<usize>,
     large: Vec<usize>,
@@ -33,19 +33,27 @@ struct Builder {
 impl Builder {
     /// Appends the table of one row.
     fn table(&mut self, row: &Row<'_>, slots: &mut Vec<AliasSlot>) {
-        let degree = row.degree();
+        self.fill(row.targets, row.total, |position| row.weight(position), slots);
+    }
+
+    /// Appends a table of targets with weights that add up to `total`.
+    pub(crate) fn fill(
+        &mut self,
+        targets: &[u32],
+        total: f64,
+        weight: impl Fn(usize) -> f64,
+        slots: &mut Vec<AliasSlot>,
+    ) {
+        let degree = targets.len();
         let first = slots.len();
-        let scale = degree as f64 / row.total;
+        let scale = degree as f64 / total;
         self.shares.clear();
         self.small.clear();
         self.large.clear();
-        for (position, &target) in row.targets.iter().enumerate() {
+        for (position, &target) in targets.iter().enumerate() {
             // The division comes first where the weights are so small that the scale would overflow.
-            let share = if scale.is_finite() {
-                row.weight(position) * scale
-            } else {
-                row.weight(position) / row.total * degree as f64
-            };
+            let share =
+                if scale.is_finite() { weight(position) * scale } else { weight(position) / total * degree as f64 };
             self.shares.push(share);
             if share < 1.0 {
                 self.small.push(position)
@@ -58,7 +66,7 @@ impl Builder {
             self.small.pop();
             let slot = &mut slots[first + low];
             slot.share = self.shares[low];
-            slot.alias = row.targets[high];
+            slot.alias = targets[high];
             self.shares[high] -= 1.0 - self.shares[low];
             if self.shares[high] < 1.0 {
                 self.large.pop();

@@ -26,6 +26,9 @@
 //!       v = target;  cell(u, v).visits += units;  add units to the group (u, v) of the next step
 //! ```
 //!
+//! Where few paths lead away from a node and the plan says so, a point of a group that is too small to be split chooses a
+//! whole path instead of an edge: a [big move](crate::paths).
+//!
 //! Walks that meet on a node merge into one group, so a row is read once for all of them. Units of several sources
 //! travel in one table of cells, keyed by (lane, node), because one source alone has too few groups to hide the
 //! memory's latency behind one another.
@@ -35,21 +38,29 @@ use walkprint_engine::ids::NodeId;
 use walkprint_engine::plan::{Plan, UNITS_PER_PACKET, UNITS_PER_WALK};
 use walkprint_engine::prefetch::{prefetch, prefetch_near};
 
+use crate::paths::{MOST_STEPS, PathRows};
 use crate::random::{SourceStream, at_node};
-use crate::spread::{Landing, Row, Survival, prefetch_slot, target, target_at};
+use crate::spread::{Landing, Row, Slots, Survival, target_at};
 
 /// A view of rows that were checked, so that the kernel may follow edges without looking back.
 #[derive(Debug, Clone, Copy)]
 pub struct Walkable<'g> {
     offsets: &'g [u64],
     steps: Steps<&'g [NodeId], &'g [AliasSlot]>,
+    paths: Option<&'g PathRows>,
 }
 
 impl<'g> Walkable<'g> {
     /// A view. Cost: constant.
     #[must_use]
     pub fn new(checked: &'g CheckedRows) -> Walkable<'g> {
-        Walkable { offsets: checked.rows().offsets(), steps: checked.rows().steps() }
+        Walkable { offsets: checked.rows().offsets(), steps: checked.rows().steps(), paths: None }
+    }
+
+    /// The same rows with the big moves of all nodes, which the plan asks for.
+    #[must_use]
+    pub fn with_paths(self, paths: Option<&'g PathRows>) -> Walkable<'g> {
+        Walkable { paths, ..self }
     }
 
     /// A node's out-degree.
@@ -110,6 +121,8 @@ pub struct Kernel {
     next: Vec<Group>,
     landings: Vec<Landing>,
     arrivals: Vec<Group>,
+    /// What passed a node on a big move, or ended there.
+    passed: Vec<Group>,
     streams: Vec<SourceStream>,
     numbers: Vec<u64>,
     node_bits: u32,
@@ -166,7 +179,8 @@ impl Kernel {
     pub fn bytes(&self) -> usize {
         self.cells.capacity() * size_of::<Cell>()
             + self.used.capacity() * size_of::<u32>()
-            + (self.groups.capacity() + self.next.capacity() + self.arrivals.capacity()) * size_of::<Group>()
+            + (self.groups.capacity() + self.next.capacity() + self.arrivals.capacity() + self.passed.capacity())
+                * size_of::<Group>()
             + self.landings.capacity() * size_of::<Landing>()
     }
 
@@ -192,6 +206,7 @@ impl Kernel {
         self.numbers.clear();
         self.numbers.extend(self.streams.iter_mut().map(SourceStream::next_step));
         let groups = std::mem::take(&mut self.groups);
+        let slots = Slots::new(graph.steps, graph.paths);
         let (node_bits, mask) = (self.node_bits, !(u64::MAX << self.node_bits));
         let mut landed = 0;
         let mut singles = [Landing::default(); TOGETHER];
@@ -201,7 +216,9 @@ impl Kernel {
                 #[expect(clippy::cast_possible_truncation, reason = "the two parts of the key")]
                 let (lane, node) = ((key >> node_bits) as u32, (key & mask) as u32);
                 let point = at_node(self.numbers[lane as usize], node);
-                let row = Row::whole(graph.offsets[node as usize], graph.offsets[node as usize + 1]);
+                let row = slots
+                    .big_move(survival, node, units)
+                    .unwrap_or_else(|| Row::whole(graph.offsets[node as usize], graph.offsets[node as usize + 1]));
                 if units == UNITS_PER_PACKET {
                     // At most one landing, by far the commonest case: written at any rate, counted if it is one, so
                     // that the processor has nothing to guess.
@@ -209,51 +226,69 @@ impl Kernel {
                     singles[count] = landing;
                     count += usize::from(lands);
                 } else {
-                    survival.spread(&mut self.landings, graph.steps, row, lane, units, point);
+                    survival.spread(&mut self.landings, slots, row, lane, units, point);
                 }
             }
             self.landings.extend_from_slice(&singles[..count]);
-            singles[..count].iter().for_each(|landing| prefetch_slot(graph.steps, landing.slot));
-            self.land(graph, &mut landed, AHEAD);
+            singles[..count].iter().for_each(|landing| slots.prefetch(landing.slot));
+            self.land(graph, slots, &mut landed, AHEAD);
         }
-        self.land(graph, &mut landed, 0);
-        self.steps += landed as u64;
+        self.land(graph, slots, &mut landed, 0);
         self.groups = std::mem::replace(&mut self.next, groups);
         self.next.clear();
     }
 
     /// Counts all landings but the last few, whose slots are still on their way.
-    fn land(&mut self, graph: Walkable<'_>, landed: &mut usize, but: usize) {
+    fn land(&mut self, graph: Walkable<'_>, slots: Slots<'_>, landed: &mut usize, but: usize) {
         let end = self.landings.len().saturating_sub(but).max(*landed);
-        while self.cells.len() < (self.used.len() + end - *landed) * 3 {
+        let most_steps = if graph.paths.is_some() { MOST_STEPS } else { 1 };
+        while self.cells.len() < (self.used.len() + (end - *landed) * most_steps) * 3 {
             self.grow();
         }
         self.arrivals.clear();
-        let shift = table_shift(&self.cells);
+        self.passed.clear();
+        let (shift, node_bits) = (table_shift(&self.cells), self.node_bits);
+        let (cells, arrivals, passed) = (&self.cells, &mut self.arrivals, &mut self.passed);
         for landing in &self.landings[*landed..end] {
-            let key = u64::from(landing.lane) << self.node_bits | u64::from(target(graph.steps, landing));
-            prefetch_near(&self.cells, home(key, shift));
-            self.arrivals.push(Group { key, units: landing.units });
+            let group = |node: NodeId| {
+                let key = u64::from(landing.lane) << node_bits | u64::from(node);
+                prefetch_near(cells, home(key, shift));
+                Group { key, units: landing.units }
+            };
+            if let Some(node) = slots.land(landing, |node| passed.push(group(node))) {
+                arrivals.push(group(node));
+            }
         }
+        self.steps += (arrivals.len() + passed.len()) as u64;
+        self.pass();
         self.count(graph);
         *landed = end;
+    }
+
+    /// Counts visits that nothing follows from. Expects room in the table.
+    #[expect(clippy::cast_possible_truncation, reason = "fewer than 2^32 cells: see `grow`")]
+    fn pass(&mut self) {
+        let shift = table_shift(&self.cells);
+        for &Group { key, units } in &self.passed {
+            let at = find(&self.cells, key, shift);
+            let cell = &mut self.cells[at];
+            if cell.visits == 0 {
+                cell.key = key;
+                self.used.push(at as u32);
+            }
+            cell.visits = cell.visits.saturating_add(units);
+        }
     }
 
     /// Counts what arrived and adds it to the groups of the next step. Expects room in the table.
     #[expect(clippy::cast_possible_truncation, reason = "fewer than 2^32 cells and groups: see `grow`")]
     fn count(&mut self, graph: Walkable<'_>) {
         let (cells, used, next) = (&mut self.cells[..], &mut self.used, &mut self.next);
-        let (shift, mask) = (table_shift(cells), cells.len() - 1);
+        let shift = table_shift(cells);
         let node_mask = !(u64::MAX << self.node_bits);
         for &Group { key, units } in &self.arrivals {
-            let mut at = home(key, shift);
-            let cell = loop {
-                let cell = &mut cells[at];
-                if cell.visits == 0 || cell.key == key {
-                    break cell;
-                }
-                at = (at + 1) & mask;
-            };
+            let at = find(cells, key, shift);
+            let cell = &mut cells[at];
             if cell.visits == 0 {
                 cell.key = key;
                 used.push(at as u32);
@@ -266,6 +301,9 @@ impl Kernel {
             cell.group = next.len() as u32;
             next.push(Group { key, units });
             prefetch(graph.offsets, (key & node_mask) as usize);
+            if let Some(paths) = graph.paths {
+                prefetch(paths.offsets(), (key & node_mask) as usize);
+            }
         }
     }
 
@@ -292,6 +330,16 @@ impl Kernel {
 #[inline]
 fn table_shift(cells: &[Cell]) -> u32 {
     u64::BITS - cells.len().trailing_zeros()
+}
+
+/// Where a key's cell is, or the free one where it belongs.
+#[inline]
+fn find(cells: &[Cell], key: u64, shift: u32) -> usize {
+    let mut at = home(key, shift);
+    while cells[at].visits != 0 && cells[at].key != key {
+        at = (at + 1) & (cells.len() - 1);
+    }
+    at
 }
 
 /// Where a key's cell is looked for first.

@@ -15,6 +15,8 @@
 //! The node of a long row (see [`crate::shard`]) belongs to no worker: what stands on it for a lane is added up at the lane's
 //! home, which tells the holders of the parts that its points lie in; they take the step, half a round later.
 //!
+//! A [big move](crate::paths) passes nodes of other workers: their visits are noted where it is made.
+//!
 //! The arithmetic is the [kernel's](crate::kernel), and **what is visited is the same, however nodes and rows are spread over
 //! workers** (test: `tests::any_spread_visits_the_same`).
 
@@ -24,7 +26,7 @@ use walkprint_engine::plan::{UNITS_PER_PACKET, UNITS_PER_WALK};
 use crate::radix;
 use crate::random::{SourceStream, at_node, at_step};
 use crate::shard::ShardRows;
-use crate::spread::{Landing, Survival, prefetch_slot, target};
+use crate::spread::{Landing, Survival};
 use crate::visits::VisitLog;
 
 /// The most sources whose walks are under way together.
@@ -212,10 +214,12 @@ impl Stepper {
                         continue;
                     }
                 }
+                let big_move = if long_row.is_none() { slots.big_move(lanes.survival, place, units) } else { None };
+                let row = big_move.unwrap_or(row);
                 if units == UNITS_PER_PACKET {
                     let (landing, lands) = lanes.survival.packet(row, lane, point);
                     if lands {
-                        prefetch_slot(slots, landing.slot);
+                        slots.prefetch(landing.slot);
                         self.landings.push(landing);
                     }
                 } else {
@@ -224,12 +228,11 @@ impl Stepper {
                 since += 1;
                 if since == TOGETHER {
                     since = 0;
-                    self.land(rows, &mut landed, AHEAD, &mut out.next);
+                    self.land(rows, &mut landed, AHEAD, log, &mut out.next);
                 }
             }
         }
-        self.land(rows, &mut landed, 0, &mut out.next);
-        self.steps += landed as u64;
+        self.land(rows, &mut landed, 0, log, &mut out.next);
         arrivals.clear();
     }
 
@@ -243,12 +246,21 @@ impl Stepper {
         }
     }
 
-    /// Puts all landings but the last few, whose slots are still on their way, into the boxes.
-    fn land(&mut self, rows: &ShardRows, landed: &mut usize, but: usize, next: &mut Boxes) {
+    /// Puts all landings but the last few, whose slots are still on their way, into the boxes; notes what a big move
+    /// passed.
+    fn land(&mut self, rows: &ShardRows, landed: &mut usize, but: usize, log: &mut VisitLog, next: &mut Boxes) {
         let end = self.landings.len().saturating_sub(but).max(*landed);
+        let slots = rows.slots();
         for landing in &self.landings[*landed..end] {
-            let (worker, place) = address(rows, target(rows.slots(), landing), landing.lane);
-            next.put(worker, place, landing.lane, landing.units);
+            let pass = |node| {
+                log.push(landing.lane, node, landing.units);
+                self.steps += 1;
+            };
+            if let Some(node) = slots.land(landing, pass) {
+                let (worker, place) = address(rows, node, landing.lane);
+                next.put(worker, place, landing.lane, landing.units);
+                self.steps += 1;
+            }
         }
         *landed = end;
     }
@@ -300,7 +312,8 @@ mod tests {
     use super::*;
     use crate::alias;
     use crate::kernel::Walkable;
-    use crate::shard::{LongRow, LongRows};
+    use crate::paths::{Found, PathRows};
+    use crate::shard::{LongRow, LongRows, RowSlots};
     use crate::tally::{Packed, Walker};
     use crate::visits::put_together;
 
@@ -333,11 +346,18 @@ mod tests {
         let nodes = u32::try_from(graph.nodes()).unwrap();
         let costs: Vec<u64> = (0..u64::from(nodes.div_ceil(CHUNK))).map(|chunk| 1 + chunk * 7 % 5).collect();
         let owners = Arc::new(Owners::deal(nodes, &costs, workers));
+        let longest = longest.max(plan.big_moves.into());
         let long = (0..nodes).filter(|&node| longest < graph.degree(node));
         let long = long.map(|node| LongRow { node, degree: u32::try_from(graph.degree(node)).unwrap() }).collect();
         let long = Arc::new(LongRows::new(long, workers));
+        let checked = graph.walk_rows().checked().unwrap();
+        let with_paths = |rows: ShardRows| {
+            let row = |node| Found::among(RowSlots::whole(&checked, node), plan);
+            let own = owners.nodes_of(rows.worker());
+            rows.with_paths(PathRows::new(plan, own, row, &mut Vec::new()).unwrap())
+        };
         let rows: Vec<ShardRows> =
-            (0..workers).map(|worker| ShardRows::of(graph, &owners, worker, &long).unwrap()).collect();
+            (0..workers).map(|worker| with_paths(ShardRows::of(graph, &owners, worker, &long).unwrap())).collect();
         let lanes = Lanes::new(plan.restart_prob, plan.rng_key, first, end);
         let mut logs = vec![VisitLog::new(end - first); workers];
         let mut steppers: Vec<Stepper> = (0..workers).map(|_| Stepper::default()).collect();
@@ -379,24 +399,30 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
-        #[test]
-        fn any_spread_visits_the_same(
-            weighted: bool,
-            workers in 1usize..5,
-            longest in prop::sample::select(vec![2u64, 50, 10_000]),
-            walks in prop::sample::select(vec![1u32, 16, 700]),
-            walks_per_edge in prop::sample::select(vec![0.0, 1.0, 20.0]),
-            restart_prob in prop::sample::select(vec![0.05, 0.15, 0.6, 1.0]),
-            rng_key: u64,
-        ) {
-            let graph = graph(700, weighted);
-            let plan = Plan { walks, walks_per_edge, restart_prob, rng_key };
-            let rows = graph.walk_rows().checked().unwrap();
-            let expected = Walker::default().fingerprints(Walkable::new(&rows), &plan, 0, 60);
-            let got = walk(&graph, &plan, workers, longest, 0, 60);
-            prop_assert_eq!(&got.ends, &expected.ends);
-            prop_assert_eq!((got.entries, &got.bytes), (expected.entries, &expected.bytes));
+            #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+            #[test]
+            fn any_spread_visits_the_same(
+                weighted: bool,
+                workers in 1usize..5,
+                longest in prop::sample::select(vec![2u64, 50, 10_000]),
+                walks in prop::sample::select(vec![1u32, 16, 700]),
+                walks_per_edge in prop::sample::select(vec![0.0, 1.0, 20.0]),
+                restart_prob in prop::sample::select(vec![0.05, 0.15, 0.6, 1.0]),
+                rng_key: u64,
+                big_moves in prop::sample::select(vec![0u32, 3, 12, 200]),
+            ) {
+                let graph = graph(700, weighted);
+                let plan = Plan { walks, walks_per_edge, restart_prob, rng_key, big_moves };
+                let rows = graph.walk_rows().checked().unwrap();
+                let paths = PathRows::of(&rows, &plan).unwrap();
+    if restart_prob < 0.3 && big_moves != 3 {
+                    prop_assert_eq!(paths.nodes() == 0, big_moves == 0, "the graph has small nodes");
+                }
+                let walkable = Walkable::new(&rows).with_paths(Some(&paths));
+                let expected = Walker::default().fingerprints(walkable, &plan, 0, 60);
+                let got = walk(&graph, &plan, workers, longest, 0, 60);
+                prop_assert_eq!(&got.ends, &expected.ends);
+                prop_assert_eq!((got.entries, &got.bytes, got.steps), (expected.entries, &expected.bytes, expected.steps));
+            }
         }
-    }
 }

@@ -7,10 +7,11 @@
 
 use std::sync::Arc;
 
-use walkprint_engine::graph::{AliasSlot, Graph, Owners, Steps};
+use walkprint_engine::graph::{AliasSlot, CheckedRows, Graph, Owners, Steps};
 use walkprint_engine::ids::NodeId;
 
-use crate::spread::{Row, Slots};
+use crate::paths::PathRows;
+use crate::spread::{Row, Slots, StepSlots};
 
 /// A row that is cut into parts: every worker has one, and some may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +108,8 @@ pub struct ShardRows {
     parts: Vec<u64>,
     /// Own rows, then parts of long ones.
     slots: OwnSlots,
+    /// Big moves, by local number.
+    paths: Option<PathRows>,
 }
 
 /// Targets or alias slots.
@@ -170,7 +173,7 @@ impl OwnSlots {
         if weighted { size_of::<AliasSlot>() } else { size_of::<NodeId>() }
     }
 
-    fn view(&self) -> Slots<'_> {
+    fn view(&self) -> StepSlots<'_> {
         match self {
             OwnSlots::Plain(all) => Steps::Plain(all),
             OwnSlots::Alias(all) => Steps::Alias(all),
@@ -180,7 +183,7 @@ impl OwnSlots {
 
 /// Slots of one row, or of some of its places.
 #[derive(Debug, Clone, Copy)]
-pub struct RowSlots<'a>(Slots<'a>);
+pub struct RowSlots<'a>(StepSlots<'a>);
 
 impl<'a> RowSlots<'a> {
     /// The places `from..to` of a row of a graph. `None` when the row has no such places, or is damaged.
@@ -196,6 +199,18 @@ impl<'a> RowSlots<'a> {
             Steps::Plain(targets) => Steps::Plain(targets.get(range)?),
             Steps::Alias(slots) => Steps::Alias(slots.get(range)?),
         }))
+    }
+
+    /// A node's row.
+    #[must_use]
+    pub fn whole(checked: &'a CheckedRows, node: NodeId) -> RowSlots<'a> {
+        let (rows, node) = (checked.rows(), node as usize);
+        #[expect(clippy::cast_possible_truncation, reason = "checked rows lie inside a slice")]
+        let range = rows.offsets()[node] as usize..rows.offsets()[node + 1] as usize;
+        RowSlots(match rows.steps() {
+            Steps::Plain(targets) => Steps::Plain(&targets[range]),
+            Steps::Alias(slots) => Steps::Alias(&slots[range]),
+        })
     }
 
     /// How many there are.
@@ -249,6 +264,24 @@ impl ShardRows {
             offsets,
             parts,
             slots,
+            paths: None,
+        })
+    }
+
+    /// The same rows with the big moves of own nodes, by local number, which the plan asks for.
+    #[must_use]
+    pub fn with_paths(self, paths: PathRows) -> ShardRows {
+        ShardRows { paths: Some(paths), ..self }
+    }
+
+    /// The slots of an own node's row, by local number; those of a long row are not here.
+    #[must_use]
+    pub fn slots_of(&self, local: u32) -> RowSlots<'_> {
+        #[expect(clippy::cast_possible_truncation, reason = "checked rows lie inside a slice")]
+        let range = self.offsets[local as usize] as usize..self.offsets[local as usize + 1] as usize;
+        RowSlots(match self.slots.view() {
+            Steps::Plain(targets) => Steps::Plain(&targets[range]),
+            Steps::Alias(slots) => Steps::Alias(&slots[range]),
         })
     }
 
@@ -329,7 +362,7 @@ impl ShardRows {
             OwnSlots::Plain(all) => size_of_val(&**all),
             OwnSlots::Alias(all) => size_of_val(&**all),
         };
-        (size_of_val(&*self.offsets) + slots) as u64
+        (size_of_val(&*self.offsets) + slots) as u64 + self.paths.as_ref().map_or(0, PathRows::bytes)
     }
 
     /// The node with a local number.
@@ -353,7 +386,7 @@ impl ShardRows {
     }
 
     pub(crate) fn slots(&self) -> Slots<'_> {
-        self.slots.view()
+        Slots::new(self.slots.view(), self.paths.as_ref())
     }
 }
 

@@ -14,8 +14,59 @@ use walkprint_engine::ids::NodeId;
 use walkprint_engine::plan::UNITS_PER_PACKET;
 use walkprint_engine::prefetch::prefetch;
 
-/// Targets or alias slots, where landings are looked up.
-pub(crate) type Slots<'g> = Steps<&'g [NodeId], &'g [AliasSlot]>;
+use crate::paths::PathRows;
+
+/// Targets or alias slots of single steps.
+pub(crate) type StepSlots<'g> = Steps<&'g [NodeId], &'g [AliasSlot]>;
+
+/// Where landings are looked up: single steps, and behind them the outcomes of big moves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slots<'g> {
+    steps: StepSlots<'g>,
+    paths: Option<&'g PathRows>,
+    /// Slots from here on are outcomes.
+    of_steps: usize,
+}
+
+impl<'g> Slots<'g> {
+    pub(crate) fn new(steps: StepSlots<'g>, paths: Option<&'g PathRows>) -> Slots<'g> {
+        let of_steps = match steps {
+            Steps::Plain(targets) => targets.len(),
+            Steps::Alias(slots) => slots.len(),
+        };
+        Slots { steps, paths, of_steps }
+    }
+
+    /// The big moves that a group makes at the node with this place, if it does: it must be too small to be split.
+    #[inline]
+    pub(crate) fn big_move(self, survival: Survival, place: u32, units: u32) -> Option<Row> {
+        let row = self.paths?.row(place, self.of_steps)?;
+        (!survival.splits(row.degree, units)).then_some(row)
+    }
+
+    /// Looks a landing up: calls `pass` for every node that its units only pass or end at, and gives the node that they
+    /// arrive at, to be drawn for there.
+    #[inline]
+    pub(crate) fn land(self, landing: &Landing, pass: impl FnMut(NodeId)) -> Option<NodeId> {
+        if landing.slot < self.of_steps {
+            return Some(target_at(self.steps, landing.slot, landing.part));
+        }
+        let (nodes, goes_on) = self.paths?.outcome(landing.slot - self.of_steps, landing.part);
+        let (&last, before) = nodes.split_last()?;
+        let ended = if goes_on { before } else { nodes };
+        ended.iter().copied().for_each(pass);
+        goes_on.then_some(last)
+    }
+
+    #[inline]
+    pub(crate) fn prefetch(self, slot: usize) {
+        match (self.steps, self.paths) {
+            (_, Some(paths)) if self.of_steps <= slot => prefetch(paths.slots(), slot - self.of_steps),
+            (Steps::Plain(targets), _) => prefetch(targets, slot),
+            (Steps::Alias(slots), _) => prefetch(slots, slot),
+        }
+    }
+}
 
 /// Units on their way to a place in the targets.
 #[derive(Debug, Clone, Copy, Default)]
@@ -78,6 +129,12 @@ impl Survival {
         f64::from(UNITS_PER_PACKET) / survivors
     }
 
+    /// Whether so many units are enough to be split over a row of this degree, a packet or more an edge.
+    #[inline]
+    fn splits(self, degree: f64, units: u32) -> bool {
+        degree * f64::from(UNITS_PER_PACKET) <= f64::from(units) * self.share
+    }
+
     /// Where a packet that stands alone lands, and whether it lies in the row: at most one landing, by far the commonest
     /// case, without a branch.
     #[inline]
@@ -97,8 +154,8 @@ impl Survival {
         point: f64,
     ) {
         let survivors = f64::from(units) * self.share;
-        if row.degree * f64::from(UNITS_PER_PACKET) <= survivors {
-            split(landings, slots, row, lane, point, survivors);
+        if self.splits(row.degree, units) {
+            split(landings, slots.steps, row, lane, point, survivors);
         } else if 0.0 < survivors {
             let spacing = Survival::spread_of(survivors) * row.degree;
             let mut number = first_point(point, spacing, row.from);
@@ -108,7 +165,7 @@ impl Survival {
                     break;
                 }
                 let landing = row.landing(place, lane, UNITS_PER_PACKET);
-                prefetch_slot(slots, landing.slot);
+                slots.prefetch(landing.slot);
                 landings.push(landing);
                 number += 1.0;
             }
@@ -120,7 +177,7 @@ impl Survival {
     /// The places of a whole row in which a group's points lie, ascending; `None` once where it is split over all places.
     pub(crate) fn places(self, degree: u32, units: u32, point: f64, mut visit: impl FnMut(Option<u32>)) {
         let survivors = f64::from(units) * self.share;
-        if f64::from(degree) * f64::from(UNITS_PER_PACKET) <= survivors {
+        if self.splits(degree.into(), units) {
             visit(None);
         } else if 0.0 < survivors {
             let spacing = Survival::spread_of(survivors) * f64::from(degree);
@@ -156,7 +213,7 @@ fn first_point(point: f64, spacing: f64, from: f64) -> f64 {
 
 /// The fine case: walks along the row and counts the points of spacing one unit in each share.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of units fit 32 bits")]
-fn split(landings: &mut Vec<Landing>, slots: Slots<'_>, row: Row, lane: u32, point: f64, survivors: f64) {
+fn split(landings: &mut Vec<Landing>, slots: StepSlots<'_>, row: Row, lane: u32, point: f64, survivors: f64) {
     let width = survivors / row.degree;
     let mut send = |slot, part: f64, from: f64, to: f64| {
         let units = ceiling(to - point) - ceiling(from - point);
@@ -186,29 +243,15 @@ fn ceiling(number: f64) -> i64 {
     cut + i64::from((cut as f64) < number)
 }
 
-/// The node that a landing leads to.
-#[inline]
-pub(crate) fn target(slots: Slots<'_>, landing: &Landing) -> NodeId {
-    target_at(slots, landing.slot, landing.part)
-}
-
 /// The node that a point of a slot leads to: `part` is the point's place inside the slot, in [0, 1).
 #[inline]
-pub(crate) fn target_at(slots: Slots<'_>, slot: usize, part: f64) -> NodeId {
+pub(crate) fn target_at(slots: StepSlots<'_>, slot: usize, part: f64) -> NodeId {
     match slots {
         Steps::Plain(targets) => targets[slot],
         Steps::Alias(slots) => {
             let slot = &slots[slot];
             if part < slot.share { slot.target } else { slot.alias }
         }
-    }
-}
-
-#[inline]
-pub(crate) fn prefetch_slot(slots: Slots<'_>, slot: usize) {
-    match slots {
-        Steps::Plain(targets) => prefetch(targets, slot),
-        Steps::Alias(slots) => prefetch(slots, slot),
     }
 }
 
@@ -230,7 +273,8 @@ mod tests {
         ) {
             let alias = |at: u32| AliasSlot { share: f64::from(at % 11) / 10.0, target: at, alias: (at * 7) % degree };
             let (plain, aliases): (Vec<u32>, Vec<AliasSlot>) = (0..degree).map(|at| (at, alias(at))).unzip();
-            let slots = if weighted { Steps::Alias(&aliases[..]) } else { Steps::Plain(&plain[..]) };
+            let steps = if weighted { Steps::Alias(&aliases[..]) } else { Steps::Plain(&plain[..]) };
+            let slots = Slots::new(steps, None);
             let survival = Survival::new(restart_prob);
             let spread = |row| {
                 let mut landings = Vec::new();
@@ -240,7 +284,7 @@ mod tests {
                     let alone: Vec<Landing> = lands.then_some(landing).into_iter().collect();
                     assert_eq!(format!("{alone:?}"), format!("{landings:?}"));
                 }
-                landings.iter().map(|landing| (target(slots, landing), landing.units)).collect::<Vec<_>>()
+                landings.iter().map(|landing| (slots.land(landing, |_| ()), landing.units)).collect::<Vec<_>>()
             };
             let whole = spread(Row::whole(0, degree.into()));
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "places in a short row")]

@@ -136,6 +136,14 @@ pub fn put_together(parts: &[Packed]) -> Option<Packed> {
         }
         // Each part ascends: a sort that looks for runs merges them.
         row.sort_by_key(|visits| visits.node);
+        // Big moves are noted where they are made, so that a node may be in several parts.
+        row.dedup_by(|from, into| {
+            let same = from.node == into.node;
+            if same {
+                into.units = into.units.saturating_add(from.units);
+            }
+            same
+        });
         encode(walks, &row, &mut whole.bytes);
         whole.ends.push(u32::try_from(whole.bytes.len()).ok()?);
         whole.entries += row.len() as u64;
