@@ -61,6 +61,9 @@ pub(crate) struct PlanOptions {
     /// The chance that a walk ends at a step
     #[arg(long, default_value_t = 0.15)]
     restart_prob: f64,
+    /// The most paths of a node that makes big moves
+    #[arg(long, default_value_t = 0)]
+    big_moves: u32,
     /// The most memory a build may hold, in MiB
     #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u64).range(..1 << 40))]
     pub(crate) memory_mib: u64,
@@ -95,8 +98,8 @@ struct Once {
 impl PlanOptions {
     /// The plan under a key.
     pub(crate) fn plan(&self, rng_key: u64) -> Plan {
-        let &PlanOptions { walks, walks_per_edge, restart_prob, .. } = self;
-        Plan { restart_prob, walks, walks_per_edge, rng_key }
+        let &PlanOptions { walks, walks_per_edge, restart_prob, big_moves, .. } = self;
+        Plan { restart_prob, walks, walks_per_edge, rng_key, big_moves }
     }
 
     /// The most memory a job may hold.
@@ -190,14 +193,24 @@ pub(crate) fn run_once(options: &OnceOptions) -> Result<()> {
     Ok(())
 }
 
+/// The arguments for a plan, which `walkprint index` and this program share.
+pub(crate) fn plan_arguments(plan: &Plan) -> [String; 5] {
+    let Plan { restart_prob, walks, walks_per_edge, rng_key, big_moves } = plan;
+    [
+        format!("--restart-prob={restart_prob}"),
+        format!("--walks={walks}"),
+        format!("--walks-per-edge={walks_per_edge}"),
+        format!("--rng-key={rng_key}"),
+        format!("--big-moves={big_moves}"),
+    ]
+}
+
 fn in_a_process(store: &Path, workers: u16, options: &Options) -> Result<Once> {
     let program = std::env::current_exe().context("could not find this program's own file")?;
-    let PlanOptions { walks, walks_per_edge, restart_prob, memory_mib } = &options.plan;
     let mut command = Command::new(program);
     command.arg("build-once").arg("--store").arg(store);
-    command.args([format!("--workers={workers}"), format!("--rng-key={}", options.graph.key)]);
-    command.args([format!("--walks={walks}"), format!("--walks-per-edge={walks_per_edge}")]);
-    command.args([format!("--restart-prob={restart_prob}"), format!("--memory-mib={memory_mib}")]);
+    command.arg(format!("--workers={workers}")).args(plan_arguments(&options.plan.plan(options.graph.key)));
+    command.arg(format!("--memory-mib={}", options.plan.memory_mib));
     let output = command.output().context("could not start a process for a build")?;
     if !output.status.success() {
         bail!("the build with {workers} workers failed: {}", String::from_utf8_lossy(&output.stderr).trim());

@@ -21,10 +21,10 @@ use walkprint_engine::plan::Plan;
 use walkprint_engine::store::{Store, index_directory};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::build::PlanOptions;
+use crate::build::{PlanOptions, plan_arguments};
 use crate::faults_report::{self, Round};
 use crate::graphs::GraphOptions;
-use crate::job::{Meeting, plan_arguments, started};
+use crate::job::{Meeting, started};
 use crate::namespaces::Namespaces;
 use crate::report::{Output, Report};
 

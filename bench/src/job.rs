@@ -19,7 +19,7 @@ use walkprint_cluster::graph_mode::GraphMode;
 use walkprint_cluster::processes::{Hosts, Joining, Key, Processes};
 use walkprint_engine::plan::Plan;
 
-use crate::build::PlanOptions;
+use crate::build::{PlanOptions, plan_arguments};
 use crate::machine::{proc_kib, processor_seconds};
 
 /// The key of all jobs here: they end before anybody could care.
@@ -202,17 +202,6 @@ impl Meeting {
         let (hosts, key) = (self.hosts.display().to_string(), self.key.display().to_string());
         ["--hosts".into(), hosts, "--key-file".into(), key, "--process".into(), process.to_string()]
     }
-}
-
-/// The arguments for a plan, which `walkprint index` and this program share.
-pub(crate) fn plan_arguments(plan: &Plan) -> [String; 4] {
-    let Plan { restart_prob, walks, walks_per_edge, rng_key } = plan;
-    [
-        format!("--restart-prob={restart_prob}"),
-        format!("--walks={walks}"),
-        format!("--walks-per-edge={walks_per_edge}"),
-        format!("--rng-key={rng_key}"),
-    ]
 }
 
 /// Starts a process whose output is kept.

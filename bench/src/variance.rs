@@ -75,8 +75,11 @@ struct Truth<'e> {
 /// When the graph cannot be had, all its nodes are dangling, or a parameter is outside its range.
 pub(crate) fn run(options: &Options) -> Result<Report> {
     let (restart_prob, key) = (options.restart_prob, options.graph.key);
-    let plans: Vec<Plan> =
-        options.walks.iter().map(|&walks| Plan { restart_prob, walks, walks_per_edge: 0.0, rng_key: key }).collect();
+    let plans: Vec<Plan> = options
+        .walks
+        .iter()
+        .map(|&walks| Plan { restart_prob, walks, walks_per_edge: 0.0, rng_key: key, big_moves: 0 })
+        .collect();
     plans.iter().try_for_each(Plan::check)?;
     if options.sources < LEAST_SOURCES {
         bail!("--sources must be at least {LEAST_SOURCES}: errors are estimated from how sources differ");

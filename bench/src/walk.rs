@@ -76,7 +76,7 @@ impl Trial {
 /// When the graph cannot be had or a parameter is outside its range.
 pub(crate) fn run(options: &Options) -> Result<Report> {
     let Options { walks, walks_per_edge, restart_prob, runs, .. } = *options;
-    let plan = Plan { restart_prob, walks, walks_per_edge, rng_key: options.graph.key };
+    let plan = Plan { restart_prob, walks, walks_per_edge, rng_key: options.graph.key, big_moves: 0 };
     plan.check()?;
     let (graph, facts) = options.graph.graph()?;
     if graph.edges() == 0 {

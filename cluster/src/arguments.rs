@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use walkprint_cluster::batch::{Format, Sources, Unknown};
 use walkprint_cluster::graph_mode::GraphMode;
 use walkprint_engine::graph::NodeOrder;
-use walkprint_engine::plan::Plan;
+use walkprint_engine::plan::{MOST_PATHS, Plan};
 use walkprint_engine::query::{Dangling, Method};
 
 use crate::joining::ProcessArguments;
@@ -179,6 +179,10 @@ pub(crate) struct PlanParameters {
     /// The key of the random numbers: another key, another sample
     #[arg(long, value_name = "KEY")]
     pub(crate) rng_key: Option<u64>,
+    /// Draw a path of several steps at once at nodes that have at most this many: fewer rounds and messages on graphs of
+    /// small nodes [default: 0, none]
+    #[arg(long, value_name = "PATHS", value_parser = clap::value_parser!(u32).range(0..=i64::from(MOST_PATHS)))]
+    pub(crate) big_moves: Option<u32>,
 }
 
 impl PlanParameters {
@@ -191,6 +195,7 @@ impl PlanParameters {
             walks: self.walks.unwrap_or(default.walks),
             walks_per_edge: self.walks_per_edge.unwrap_or(default.walks_per_edge),
             rng_key: self.rng_key.unwrap_or(default.rng_key),
+            big_moves: self.big_moves.unwrap_or(default.big_moves),
         }
     }
 }

@@ -95,6 +95,6 @@ fn unweighted() -> Golden {
     edges.sort_unstable();
     edges.dedup();
     let graph = PlainGraph { ids: ExternalIds::Integers(ids), ..PlainGraph::unweighted(60, &edges) };
-    let plan = Plan { walks: 3, walks_per_edge: 2.5, restart_prob: 0.4, rng_key: u64::MAX };
+    let plan = Plan { walks: 3, walks_per_edge: 2.5, restart_prob: 0.4, rng_key: u64::MAX, ..Plan::default() };
     Golden { name: "unweighted.wp", graph, plan }
 }

@@ -60,7 +60,7 @@ fn cases() -> Vec<(Branch, Case)> {
             ];
             for (name, branch, graph, walks, sources) in kinds {
                 let name = format!("{name}, weighted {weighted}, restart {restart_prob}");
-                let plan = Plan { restart_prob, walks, walks_per_edge: 0.0, rng_key: 0 };
+                let plan = Plan { restart_prob, walks, walks_per_edge: 0.0, ..Plan::default() };
                 cases.push((branch, Case { name, graph, plan, sources }));
             }
         }

@@ -274,6 +274,12 @@ impl ShardRows {
         ShardRows { paths: Some(paths), ..self }
     }
 
+    /// Whether edges have weights.
+    #[must_use]
+    pub fn is_weighted(&self) -> bool {
+        matches!(self.slots, OwnSlots::Alias(_))
+    }
+
     /// The slots of an own node's row, by local number; those of a long row are not here.
     #[must_use]
     pub fn slots_of(&self, local: u32) -> RowSlots<'_> {

@@ -3,6 +3,7 @@
 use walkprint_engine::graph::Graph;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::plan::Plan;
+use walkprint_walkers::paths::PathRows;
 use walkprint_walkers::shard::OwnSlots;
 use walkprint_walkers::tally;
 
@@ -37,6 +38,8 @@ pub(super) struct Budget {
 pub(super) struct Least {
     /// The graph's rows; mapped pages count.
     pub(super) graph: u64,
+    /// The tables of big moves.
+    pub(super) big_moves: u64,
     /// The kernels' cells for the heaviest source, of all workers.
     pub(super) workers: u64,
     /// The packed fingerprints of the pipelines that are open, queued and being written.
@@ -45,13 +48,16 @@ pub(super) struct Least {
 
 impl Least {
     pub(super) fn total(&self) -> u64 {
-        PROGRAM_BYTES.saturating_add(self.graph).saturating_add(self.workers).saturating_add(self.segments)
+        PROGRAM_BYTES
+            .saturating_add(self.graph + self.big_moves)
+            .saturating_add(self.workers)
+            .saturating_add(self.segments)
     }
 }
 
 impl Budget {
     /// The least memory for a graph, a plan and a number of workers.
-    pub(super) fn least(graph: &Graph, plan: &Plan, workers: usize) -> Least {
+    pub(super) fn least(graph: &Graph, plan: &Plan, workers: usize, big_moves: Option<&PathRows>) -> Least {
         let nodes = NodeId::try_from(graph.nodes()).expect("the graph's builder bounds the number of nodes");
         let heaviest = (0..nodes).map(|node| plan.visits_of(graph.degree(node))).fold(0.0, f64::max);
         let visits = |first, end| (first..end).map(|node| plan.visits_of(graph.degree(node))).sum::<f64>();
@@ -59,6 +65,7 @@ impl Budget {
         let pipeline = pipelines.iter().map(|pipeline| visits(pipeline.first, pipeline.end)).fold(0.0, f64::max);
         Least {
             graph: graph.walk_rows().bytes(),
+            big_moves: big_moves.map_or(0, PathRows::bytes),
             workers: tally::walker_bytes(heaviest, graph.nodes())
                 .saturating_add(WORKER_BYTES)
                 .saturating_mul(workers as u64),
@@ -73,15 +80,22 @@ impl Budget {
     ///
     /// # Errors
     /// When the budget is below the least; the message says how much that is.
-    pub(super) fn new(graph: &Graph, plan: &Plan, workers: usize, memory_bytes: u64) -> Result<Budget> {
-        let least = Budget::least(graph, plan, workers);
+    pub(super) fn new(
+        graph: &Graph,
+        plan: &Plan,
+        workers: usize,
+        big_moves: Option<&PathRows>,
+        memory_bytes: u64,
+    ) -> Result<Budget> {
+        let least = Budget::least(graph, plan, workers, big_moves);
         if memory_bytes < least.total() {
             return Err(Error::Memory {
                 given: bytes(memory_bytes),
                 needed: bytes(least.total()),
                 parts: format!(
-                    "graph {}, {workers} workers {}, open pipelines {}, program {}",
+                    "graph {}{}, {workers} workers {}, open pipelines {}, program {}",
                     bytes(least.graph),
+                    of_big_moves(least.big_moves),
                     bytes(least.workers),
                     bytes(least.segments),
                     bytes(PROGRAM_BYTES)
@@ -92,6 +106,11 @@ impl Budget {
         let copy_graph = with_copy <= memory_bytes;
         Ok(Budget { bytes: if copy_graph { with_copy } else { least.total() }, copy_graph, credits: CREDITS })
     }
+}
+
+/// What is said of the tables of big moves, if there are any.
+fn of_big_moves(held: u64) -> String {
+    if held == 0 { String::new() } else { format!(", big moves {}", bytes(held)) }
 }
 
 /// Expected visits of a block where memory allows: enough for rounds of some milliseconds, few enough for lists that stay in
@@ -126,6 +145,7 @@ impl ShardedBudget {
         workers: usize,
         all_workers: usize,
         wanted: &ShardedCut,
+        big_moves: u64,
         memory_bytes: u64,
     ) -> Result<ShardedBudget> {
         let share = workers as f64 / all_workers as f64;
@@ -143,7 +163,7 @@ impl ShardedBudget {
             let under_way = whole(blocks as f64 * visits * share * BYTES_A_VISIT_UNDER_WAY);
             // The segments that are open, being put together, waiting and being written.
             let segments = whole(((3 + WAITING) as f64 * pipeline + blocks as f64 * visits) * BYTES_A_VISIT);
-            program + (2 * rows).max(rows + under_way + segments)
+            program + (2 * rows).max(rows + big_moves + under_way + segments)
         };
         let least = total(wanted.block_visits.unwrap_or(least_block), wanted.blocks.unwrap_or(1));
         if memory_bytes < least {
@@ -151,10 +171,11 @@ impl ShardedBudget {
                 given: bytes(memory_bytes),
                 needed: bytes(least),
                 parts: format!(
-                    "rows {} of this process's {workers} of {all_workers} workers, twice while they are gathered; one block \
+                    "rows {} of this process's {workers} of {all_workers} workers, twice while they are gathered{}; one block \
                      of walks under way {}; program {}",
                     bytes(rows),
-                    bytes(least - program - rows),
+                    of_big_moves(big_moves),
+                    bytes((least - program - rows).saturating_sub(big_moves)),
                     bytes(program)
                 ),
             });

@@ -48,6 +48,8 @@ impl Cut {
                 }
             }
         }
+        // A node with big moves is looked up whole.
+        let longest_row = longest_row.max(plan.big_moves.into());
         let (mut edges, mut long) = (0, Vec::new());
         let mut chunk_edges = vec![0; nodes.div_ceil(CHUNK) as usize];
         for node in 0..nodes {

@@ -8,6 +8,7 @@ use walkprint_engine::store::Store;
 use walkprint_walkers::kernel::Walkable;
 use walkprint_walkers::tally::Walker;
 
+use super::big_moves;
 use super::budget::Budget;
 use crate::error::Result;
 
@@ -48,9 +49,10 @@ pub fn estimate(store: &Store, plan: &Plan, workers: usize) -> Result<Estimate> 
     let graph = store.graph()?;
     graph.verify_walk_rows()?;
     let nodes = NodeId::try_from(graph.nodes()).expect("the graph's builder bounds the number of nodes");
-    let least = Budget::least(&graph, plan, workers);
     let rows = graph.walk_rows().checked()?;
-    let (walkable, mut walker) = (Walkable::new(&rows), Walker::default());
+    let paths = big_moves(&graph, plan)?;
+    let least = Budget::least(&graph, plan, workers, paths.as_ref());
+    let (walkable, mut walker) = (Walkable::new(&rows).with_paths(paths.as_ref()), Walker::default());
 
     // Stretches at multiples of the golden ratio cover the node order evenly, however many there is time for.
     let began = Instant::now();

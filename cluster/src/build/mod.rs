@@ -22,9 +22,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use walkprint_engine::error::Error as EngineError;
+use walkprint_engine::graph::Graph;
 use walkprint_engine::index::{IndexEntry, Segment, SegmentEntry, SegmentId, fingerprint_digest};
 use walkprint_engine::plan::{Pipeline, Plan};
 use walkprint_engine::store::{BuildEntry, Manifest, Store, StoreLock};
+use walkprint_walkers::paths::PathRows;
 
 pub use estimate::{Estimate, estimate};
 pub use together::build_index_together;
@@ -136,6 +138,14 @@ impl Sealing {
     }
 }
 
+/// The big moves that a plan asks for, of all nodes of a graph.
+fn big_moves(graph: &Graph, plan: &Plan) -> Result<Option<PathRows>> {
+    if plan.big_moves == 0 {
+        return Ok(None);
+    }
+    PathRows::of(&graph.walk_rows().checked()?, plan).ok_or_else(sharded::too_many).map(Some)
+}
+
 /// Makes the directory of the index, or finds the one of the interrupted build.
 fn prepare_directory(lock: &StoreLock, manifest: &Manifest, options: &BuildOptions, directory: &str) -> Result<()> {
     let (store, name) = (lock.path().display().to_string(), options.name.clone());
@@ -151,10 +161,13 @@ fn prepare_directory(lock: &StoreLock, manifest: &Manifest, options: &BuildOptio
                 return Err(Error::OtherBuild { store, name, what });
             }
             Some(begun) if begun.plan != build.plan => {
-                let Plan { restart_prob, walks, walks_per_edge, rng_key } = begun.plan;
-                let what = format!(
+                let Plan { restart_prob, walks, walks_per_edge, rng_key, big_moves } = begun.plan;
+                let mut what = format!(
                     "--restart-prob {restart_prob} --walks {walks} --walks-per-edge {walks_per_edge} --rng-key {rng_key}"
                 );
+                if big_moves != 0 {
+                    what.push_str(&format!(" --big-moves {big_moves}"));
+                }
                 return Err(Error::OtherBuild { store, name, what });
             }
             _ => {}

@@ -21,6 +21,7 @@ use timely::dataflow::operators::{ConnectLoop, Feedback, Probe};
 use timely::worker::Worker;
 use walkprint_engine::graph::CheckedRows;
 use walkprint_engine::plan::Plan;
+use walkprint_walkers::paths::PathRows;
 
 use super::deal::{self, Task};
 use super::together::Sinks;
@@ -29,6 +30,7 @@ use super::{BuildProgress, Sealing, seal, walk};
 /// Everything the workers share.
 pub(super) struct Job {
     pub(super) rows: CheckedRows,
+    pub(super) paths: Option<Arc<PathRows>>,
     pub(super) plan: Plan,
     pub(super) credits: usize,
     pub(super) sealing: Sealing,

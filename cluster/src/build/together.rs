@@ -25,6 +25,7 @@ use walkprint_engine::index::SegmentWriter;
 use walkprint_engine::parts::RowParts;
 use walkprint_engine::plan::Pipeline;
 use walkprint_engine::store::{Store, StoreLock, index_directory};
+use walkprint_walkers::paths::PathRows;
 
 use super::budget::{Budget, ShardedBudget};
 use super::cut::Cut;
@@ -116,7 +117,9 @@ fn mode(store: &Store, options: &BuildOptions, several: bool) -> Result<GraphMod
     match options.graph {
         GraphMode::Auto if in_shards => Ok(GraphMode::Sharded),
         GraphMode::Auto if several => {
-            let budget = Budget::new(&store.graph()?, &options.plan, options.workers, options.memory_bytes);
+            let graph = store.graph()?;
+            let paths = super::big_moves(&graph, &options.plan)?;
+            let budget = Budget::new(&graph, &options.plan, options.workers, paths.as_ref(), options.memory_bytes);
             Ok(if budget.is_ok() { GraphMode::Replicated } else { GraphMode::Sharded })
         }
         GraphMode::Auto => Ok(GraphMode::Replicated),
@@ -135,7 +138,8 @@ fn replicated(
     let graph = store.graph()?;
     // What can be refused is refused before anything is made.
     graph.verify_walk_rows()?;
-    let budget = Budget::new(&graph, &options.plan, options.workers, options.memory_bytes)?;
+    let paths = super::big_moves(&graph, &options.plan)?.map(Arc::new);
+    let budget = Budget::new(&graph, &options.plan, options.workers, paths.as_deref(), options.memory_bytes)?;
     let nodes = NodeId::try_from(graph.nodes()).expect("the graph's builder bounds the number of nodes");
     let begun = match &**first {
         Some(first) => Some(first.prepare(Cut::new(&options.plan, nodes, u64::MAX, |node| graph.degree(node)))?),
@@ -153,6 +157,7 @@ fn replicated(
     let prepare = move |_: &mut Worker, start: &Start| {
         let job = replicated::Job {
             rows: rows.clone(),
+            paths: paths.clone(),
             plan: plan.clone(),
             credits: budget.credits,
             sealing: start.sealing(digests),
@@ -190,7 +195,7 @@ fn sharded(
         take(&found, |found| found.push((worker.index(), parts, readers)));
         match (&*first, cut) {
             (Some(first), Some(cut)) => {
-                ShardedBudget::new(&cut, weighted, workers, all_workers, &begun.cut, begun.memory_bytes)?;
+                ShardedBudget::new(&cut, weighted, workers, all_workers, &begun.cut, 0, begun.memory_bytes)?;
                 first.prepare(cut).map(Some)
             }
             _ => Ok(None),
@@ -206,7 +211,12 @@ fn sharded(
         let (owners, long) = sharded::spread(&start.cut, all_workers);
         let rows = sharded::gather(worker, &parts, &readers, &owners, &long);
         drop(parts);
-        let budget = ShardedBudget::new(&start.cut, weighted, workers, all_workers, &wanted.cut, wanted.memory_bytes);
+        let paths = sharded::big_moves(worker, rows.as_ref().ok(), &wanted.plan);
+        let of_workers =
+            agree::from_all(worker, paths.as_ref().ok().and_then(Option::as_ref).map_or(0, PathRows::bytes));
+        let of_paths = of_workers.chunks(workers).nth(worker.index() / workers).into_iter().flatten().sum();
+        let memory = wanted.memory_bytes;
+        let budget = ShardedBudget::new(&start.cut, weighted, workers, all_workers, &wanted.cut, of_paths, memory);
         // All must cut alike: the smallest budget counts.
         let own = budget.as_ref().map_or((f64::INFINITY, usize::MAX), |budget| (budget.block_visits, budget.blocks));
         let cuts = agree::from_all(worker, own);
@@ -218,7 +228,11 @@ fn sharded(
         let open = || start.cut.open(&start.open);
         let new = || ShardedJob::new(&wanted.plan, open(), &budget, start.sealing(digests), &progress);
         let job = Arc::clone(job.get_or_init(|| Arc::new(new())));
-        Ok((job, rows?, budget.bytes))
+        let rows = match paths? {
+            Some(paths) => rows?.with_paths(paths),
+            None => rows?,
+        };
+        Ok((job, rows, budget.bytes))
     };
     let dataflow = |worker: &mut Worker, (job, rows, _), sinks| sharded::dataflow(worker, &job, rows, sinks);
     team.run(begin, prepare, |(_, _, bytes)| *bytes, dataflow, tick)

@@ -207,6 +207,9 @@ fn describe(store: &Path, outcome: &BuildOutcome, took: Duration) -> String {
 
 /// A plan in one line.
 pub(crate) fn describe_plan(plan: &Plan) -> String {
-    let Plan { restart_prob, walks, walks_per_edge, rng_key } = plan;
-    format!("restart probability {restart_prob}, walks max({walks}, {walks_per_edge} x out-degree), key {rng_key}")
+    let Plan { restart_prob, walks, walks_per_edge, rng_key, big_moves } = plan;
+    let paths = if *big_moves == 0 { String::new() } else { format!(", big moves where at most {big_moves} paths") };
+    format!(
+        "restart probability {restart_prob}, walks max({walks}, {walks_per_edge} x out-degree), key {rng_key}{paths}"
+    )
 }

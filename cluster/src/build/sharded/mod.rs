@@ -15,6 +15,7 @@
 
 mod blocks;
 mod join;
+mod near;
 mod rows;
 mod step;
 mod wire;
@@ -32,6 +33,7 @@ use walkprint_engine::plan::Plan;
 use walkprint_walkers::shard::{LongRow, LongRows, ShardRows};
 
 pub(super) use blocks::Block;
+pub(super) use near::{big_moves, too_many};
 pub(super) use rows::{Readers, begin, gather};
 
 use super::budget::ShardedBudget;

@@ -232,7 +232,7 @@ fn unpack(mut block: &[u8], weighted: bool, received: &mut BTreeMap<(NodeId, u32
 }
 
 /// Bytes that were numbers.
-fn numbers<T: FromBytes + IntoBytes + zerocopy::Immutable + Clone>(bytes: &[u8]) -> Vec<T> {
+pub(super) fn numbers<T: FromBytes + IntoBytes + zerocopy::Immutable + Clone>(bytes: &[u8]) -> Vec<T> {
     let mut numbers = vec![T::new_zeroed(); bytes.len() / size_of::<T>()];
     let length = numbers.len() * size_of::<T>();
     numbers.as_mut_slice().as_mut_bytes().copy_from_slice(&bytes[..length]);
