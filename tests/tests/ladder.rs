@@ -22,6 +22,7 @@ use walkprint_tests::fingerprints::{estimates, walk_rows};
 use walkprint_tests::graphs::{PlainGraph, sprawling};
 use walkprint_walkers::baseline;
 use walkprint_walkers::kernel::Walkable;
+use walkprint_walkers::paths::PathRows;
 use walkprint_walkers::tally::Walker;
 
 const RESTART_PROBS: [f64; 4] = [0.05, 0.15, 0.5, 0.9];
@@ -53,14 +54,16 @@ fn cases() -> Vec<(Branch, Case)> {
     for weighted in [false, true] {
         for restart_prob in RESTART_PROBS {
             let kinds = [
-                ("few edges, many walks", Branch::Spread, few_edges(weighted), 64, vec![0, 1, 7]),
-                ("a hub, few walks", Branch::Packets, hub(weighted), 2, vec![0, 1, 50]),
-                ("walks that come back", Branch::Spread, returning(weighted), 24, vec![0, 1, 3]),
-                ("walks that come back, one at a time", Branch::Packets, returning(weighted), 1, vec![0, 1, 3]),
+                ("few edges, many walks", Branch::Spread, few_edges(weighted), 64, vec![0, 1, 7], 0),
+                ("a hub, few walks", Branch::Packets, hub(weighted), 2, vec![0, 1, 50], 0),
+                ("walks that come back", Branch::Spread, returning(weighted), 24, vec![0, 1, 3], 0),
+                ("walks that come back, one at a time", Branch::Packets, returning(weighted), 1, vec![0, 1, 3], 0),
+                ("big moves", Branch::Packets, few_edges(weighted), 1, vec![1, 7], 40),
+                ("big moves that come back", Branch::Packets, returning(weighted), 1, vec![0, 1, 3], 60),
             ];
-            for (name, branch, graph, walks, sources) in kinds {
+            for (name, branch, graph, walks, sources, big_moves) in kinds {
                 let name = format!("{name}, weighted {weighted}, restart {restart_prob}");
-                let plan = Plan { restart_prob, walks, walks_per_edge: 0.0, ..Plan::default() };
+                let plan = Plan { restart_prob, walks, walks_per_edge: 0.0, big_moves, ..Plan::default() };
                 cases.push((branch, Case { name, graph, plan, sources }));
             }
         }
@@ -165,7 +168,10 @@ fn independent_variance(cores: &[Vec<f64>], source: NodeId, restart_prob: f64, w
 fn estimates_are_unbiased_and_vary_less_than_independent_walks() {
     for (branch, Case { name, graph, plan, sources }) in cases() {
         let rows = walk_rows(&graph);
-        let (walkable, transitions) = (Walkable::new(&rows), graph.transitions());
+        let paths = PathRows::of(&rows, &plan).expect("a small graph");
+        let few = plan.big_moves != 0 && plan.restart_prob < 0.5;
+        assert!(!few || 0 < paths.nodes(), "{name}: no node has big moves");
+        let (walkable, transitions) = (Walkable::new(&rows).with_paths(Some(&paths)), graph.transitions());
         let restart_prob = plan.restart_prob;
         let cores: Vec<Vec<f64>> =
             (0..graph.nodes()).map(|node| dense::core(&transitions, node, restart_prob)).collect();

@@ -85,6 +85,8 @@ pub struct BuildProgress {
     pub steps: AtomicU64,
     /// Pipelines on the disk.
     pub sealed: AtomicU64,
+    /// Rounds that the workers of this process took in a sharded build, added up.
+    pub rounds: AtomicU64,
     /// Groups of walks that wait for their next step, in a sharded build.
     pub live: AtomicU64,
     /// What all processes last said, on the first one.
@@ -102,6 +104,8 @@ pub struct BuildOutcome {
     pub resumed_pipelines: usize,
     /// Moves made in this run.
     pub steps: u64,
+    /// Rounds of a sharded build, of all blocks; the mean over this process's workers.
+    pub rounds: u64,
     /// The memory that the build planned to hold, in bytes.
     pub planned_bytes: u64,
     /// Processor time that each worker of all processes spent in its own thread, in seconds: who had more to do than others.

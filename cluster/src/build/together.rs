@@ -107,7 +107,9 @@ fn build(
     let begun = first.begun.get().expect("a build that is done was begun");
     let entry = super::describe(&store, options, begun.generation, begun.directory.clone(), &begun.pipelines)?;
     super::publish(&first.lock, store.manifest(), entry.clone())?;
-    let outcome = BuildOutcome { entry, resumed_pipelines: begun.resumed, steps, planned_bytes, worker_seconds };
+    let rounds = progress.rounds.load(Ordering::Relaxed) / options.workers as u64;
+    let outcome =
+        BuildOutcome { entry, resumed_pipelines: begun.resumed, steps, rounds, planned_bytes, worker_seconds };
     Ok(Built::Whole(Some(Box::new(outcome))))
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: IndexArguments) -> anyhow::Result<Outcome> {
     match &built {
         Ok((Some(outcome), _)) => events.write(
             "end",
-            json!({ "steps": outcome.steps, "entries": outcome.entry.entries, "bytes": outcome.entry.bytes,
+            json!({ "steps": outcome.steps, "rounds": outcome.rounds, "entries": outcome.entry.entries, "bytes": outcome.entry.bytes,
                 "fingerprint_digest": outcome.entry.fingerprint_digest, "planned_bytes": outcome.planned_bytes,
                 "sent_bytes": traffic.sent(), "received_bytes": traffic.received() }),
         )?,

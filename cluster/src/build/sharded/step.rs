@@ -172,6 +172,7 @@ impl Slot {
                 let before = stepper.steps();
                 stepper.step(&self.rows, &open.lanes, tick / 2 - 1, &mut arrivals, &mut open.log, out);
                 self.job.progress.steps.fetch_add(stepper.steps() - before, Ordering::Relaxed);
+                self.job.progress.rounds.fetch_add(1 - tick % 2, Ordering::Relaxed);
                 put_by(spare, arrivals);
             }
             // What lands on nodes arrives for the next step, what is for parts of long rows before it. The loop adds one.
