@@ -376,14 +376,18 @@ mod tests {
                 arrived = std::mem::replace(&mut out.forward, Boxes::new(workers));
             }
         }
+        let walks_of = |rows: &ShardRows, lane| {
+            let (owner, local) = owners.find(first + lane);
+            (owner as usize == rows.worker()).then(|| plan.walks_of(rows.degree(local)))
+        };
+        // The last worker puts together; a list that is cut is sorted again.
+        let (last, others) = logs.split_last_mut().unwrap();
+        let own = last.sort(0, end - first, nodes, |lane| walks_of(rows.last().unwrap(), lane));
         let parts: Vec<Packed> = rows
             .iter()
-            .zip(&mut logs)
+            .zip(others)
             .map(|(rows, log)| {
-                let walks = |lane| {
-                    let (owner, local) = owners.find(first + lane);
-                    (owner as usize == rows.worker()).then(|| plan.walks_of(rows.degree(local)))
-                };
+                let walks = |lane| walks_of(rows, lane);
                 let mut packed = log.pack(0, 9, nodes, walks);
                 let rest = log.pack(9, end - first, nodes, walks);
                 let at = u32::try_from(packed.bytes.len()).unwrap();
@@ -393,7 +397,7 @@ mod tests {
                 packed
             })
             .collect();
-        let mut whole = put_together(&parts).unwrap();
+        let mut whole = put_together(&own, &parts).unwrap();
         whole.steps = steppers.iter().map(Stepper::steps).sum();
         whole
     }

@@ -1,8 +1,8 @@
 //! What walks visited on one worker of a sharded graph, and how the parts of all workers become fingerprints.
 //!
-//! A worker notes (lane, node, units) for everything that stands on its nodes. When a block of sources has ended, it packs
-//! what it noted source by source, in the form of fingerprints that know only this worker's nodes; the workers that own
-//! the sources' results put the parts of all workers together.
+//! A worker notes (lane, node, units) for everything that stands on its nodes. When a block of sources has ended, it sorts
+//! what it noted source by source, and packs it in the form of fingerprints that know only this worker's nodes. One worker
+//! puts the parts of all workers together: what it noted itself it need not pack for that.
 
 use walkprint_engine::fingerprint::{Fingerprint, Visits, encode};
 use walkprint_engine::ids::NodeId;
@@ -66,19 +66,47 @@ impl VisitLog {
     /// worker knows it.
     ///
     /// `node_bound`: all nodes are below it.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "parts of a number, and a size in bytes"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size in bytes")]
     pub fn pack(&mut self, from: u32, to: u32, node_bound: u32, walks: impl Fn(u32) -> Option<u32>) -> Packed {
-        let node_bits = u32::BITS - node_bound.saturating_sub(1).leading_zeros();
         // About what it will take: growing step by step would copy everything twice, into fresh memory each time.
-        let lists = (from >> self.shift) as usize..=(to.saturating_sub(1) >> self.shift) as usize;
-        let visits: usize = self.lists[lists.clone()].iter().map(Vec::len).sum();
-        let share = f64::from(to - from) / (lists.count() << self.shift) as f64;
         let mut packed = Packed { ends: Vec::with_capacity((to - from) as usize), ..Packed::default() };
-        packed.bytes.reserve((visits as f64 * share * 2.0) as usize + 3 * (to - from) as usize);
+        packed.bytes.reserve((self.visits(from, to) * 2.0) as usize + 3 * (to - from) as usize);
+        self.for_each_lane(from, to, node_bound, |lane, row| {
+            encode(walks(lane).unwrap_or(1), row, &mut packed.bytes);
+            packed
+                .ends
+                .push(u32::try_from(packed.bytes.len()).expect("callers pack a stretch of a pipeline at a time"));
+            packed.entries += row.len() as u64;
+        });
+        packed
+    }
+
+    /// The same without packing, for the worker that puts all parts together.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of visits")]
+    pub fn sort(&mut self, from: u32, to: u32, node_bound: u32, walks: impl Fn(u32) -> Option<u32>) -> Sorted {
+        let lanes = (to - from) as usize;
+        let mut sorted =
+            Sorted { ends: Vec::with_capacity(lanes), walks: Vec::with_capacity(lanes), visits: Vec::new() };
+        sorted.visits.reserve(self.visits(from, to) as usize);
+        self.for_each_lane(from, to, node_bound, |lane, row| {
+            sorted.visits.extend_from_slice(row);
+            sorted.ends.push(sorted.visits.len());
+            sorted.walks.push(walks(lane).unwrap_or(1));
+        });
+        sorted
+    }
+
+    /// About how many visits were noted for some lanes.
+    fn visits(&self, from: u32, to: u32) -> f64 {
+        let lists = (from >> self.shift) as usize..=(to.saturating_sub(1) >> self.shift) as usize;
+        let noted: usize = self.lists[lists.clone()].iter().map(Vec::len).sum();
+        noted as f64 * f64::from(to - from) / (lists.count() << self.shift) as f64
+    }
+
+    /// Sorts what was noted for some lanes and adds up what belongs to the same node, lane by lane.
+    #[expect(clippy::cast_possible_truncation, reason = "parts of a number")]
+    fn for_each_lane(&mut self, from: u32, to: u32, node_bound: u32, mut take: impl FnMut(u32, &[Visits])) {
+        let node_bits = u32::BITS - node_bound.saturating_sub(1).leading_zeros();
         let mut row = Vec::new();
         let mut lane = from;
         while lane < to {
@@ -97,56 +125,76 @@ impl VisitLog {
                     rest.split_first().filter(|(visit, _)| **visit >> of_lane == u64::from(lane))
                 {
                     rest = others;
-                    let (node, units) = ((visit >> UNIT_BITS) as u32, visit as u32 & MOST_UNITS);
-                    match row.last_mut() {
-                        Some(Visits { node: last, units: sum }) if *last == node => *sum = sum.saturating_add(units),
-                        _ => row.push(Visits { node, units }),
-                    }
+                    add(&mut row, Visits { node: (visit >> UNIT_BITS) as u32, units: visit as u32 & MOST_UNITS });
                 }
-                encode(walks(lane).unwrap_or(1), &row, &mut packed.bytes);
-                packed
-                    .ends
-                    .push(u32::try_from(packed.bytes.len()).expect("callers pack a stretch of a pipeline at a time"));
-                packed.entries += row.len() as u64;
+                take(lane, &row);
                 lane += 1;
             }
         }
-        packed
     }
 }
 
-/// Puts together what all workers packed for the same lanes. `None` when the parts make no sense.
+/// Appends visits to a list that ascends by node, or adds them to the last.
+#[inline]
+fn add(row: &mut Vec<Visits>, visits: Visits) {
+    match row.last_mut() {
+        Some(last) if last.node == visits.node => last.units = last.units.saturating_add(visits.units),
+        _ => row.push(visits),
+    }
+}
+
+/// What one worker noted for some lanes, lane by lane, ascending by node.
+#[derive(Debug, Clone)]
+pub struct Sorted {
+    visits: Vec<Visits>,
+    /// Where each lane ends.
+    ends: Vec<usize>,
+    /// The lanes' numbers of walks, or 1 where the worker does not know them.
+    walks: Vec<u32>,
+}
+
+/// Puts together what the worker that calls it noted for some lanes and what all others packed for them. `None` when the
+/// parts make no sense.
 #[must_use]
-pub fn put_together(parts: &[Packed]) -> Option<Packed> {
-    let lanes = parts.first()?.ends.len();
-    let bytes = parts.iter().map(|part| part.bytes.len()).sum();
-    let mut whole = Packed { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(lanes), ..Packed::default() };
-    let (mut starts, mut row) = (vec![0; parts.len()], Vec::new());
+pub fn put_together(own: &Sorted, others: &[Packed]) -> Option<Packed> {
+    let lanes = own.ends.len();
+    let bytes: usize = others.iter().map(|part| part.bytes.len()).sum();
+    let mut whole = Packed { ends: Vec::with_capacity(lanes), ..Packed::default() };
+    whole.bytes.reserve(bytes + 2 * own.visits.len() + 3 * lanes);
+    let (mut starts, mut begin) = (vec![0; others.len()], 0);
+    let (mut row, mut merged) = (Vec::new(), Vec::new());
     for lane in 0..lanes {
-        let mut walks = 1;
+        let mut walks = own.walks[lane];
         row.clear();
-        for (part, start) in parts.iter().zip(&mut starts) {
+        row.extend_from_slice(&own.visits[begin..own.ends[lane]]);
+        begin = own.ends[lane];
+        for (part, start) in others.iter().zip(&mut starts) {
             let end = *part.ends.get(lane)? as usize;
             let fingerprint = Fingerprint::decode(part.bytes.get(*start..end)?)?;
             *start = end;
             walks = walks.max(fingerprint.walks);
-            if !fingerprint.for_each(|node, units| row.push(Visits { node, units })) {
-                return None;
-            }
+            merged.clear();
+            merge(&row, fingerprint, &mut merged)?;
+            std::mem::swap(&mut row, &mut merged);
         }
-        // Each part ascends: a sort that looks for runs merges them.
-        row.sort_by_key(|visits| visits.node);
-        // Big moves are noted where they are made, so that a node may be in several parts.
-        row.dedup_by(|from, into| {
-            let same = from.node == into.node;
-            if same {
-                into.units = into.units.saturating_add(from.units);
-            }
-            same
-        });
         encode(walks, &row, &mut whole.bytes);
         whole.ends.push(u32::try_from(whole.bytes.len()).ok()?);
         whole.entries += row.len() as u64;
     }
     Some(whole)
+}
+
+/// Merges visits with those of a fingerprint. Big moves are noted where they are made, so that a node may be in both.
+fn merge(row: &[Visits], fingerprint: Fingerprint<'_>, merged: &mut Vec<Visits>) -> Option<()> {
+    merged.reserve(row.len() + fingerprint.entries as usize);
+    let mut rest = row;
+    let whole = fingerprint.for_each(|node, units| {
+        while let Some((&first, others)) = rest.split_first().filter(|(first, _)| first.node <= node) {
+            merged.push(first);
+            rest = others;
+        }
+        add(merged, Visits { node, units });
+    });
+    merged.extend_from_slice(rest);
+    whole.then_some(())
 }

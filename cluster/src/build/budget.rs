@@ -119,8 +119,8 @@ const BLOCK_VISITS: (f64, f64) = (2e6, 100e3);
 /// Blocks under way where memory allows: one takes a round while others wait for theirs.
 const BLOCKS: usize = 3;
 /// What a worker holds for each of its visits of a block under way, measured: the log of visits with room to grow, what stands
-/// on nodes in the largest round, and what is on its way.
-const BYTES_A_VISIT_UNDER_WAY: f64 = 40.0;
+/// on nodes in the largest round, what is on its way, and what is kept sorted until other parts of a task have come.
+const BYTES_A_VISIT_UNDER_WAY: f64 = 44.0;
 
 /// The plan for the memory of a sharded build.
 #[derive(Debug, Clone)]

@@ -1,6 +1,8 @@
 //! The operator that puts the parts of all workers together: task by task, each at one worker.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -14,6 +16,7 @@ use walkprint_walkers::tally::Packed;
 use walkprint_walkers::visits::put_together;
 
 use super::ShardedJob;
+use super::step::{Slots, home};
 use super::wire::Part;
 use crate::build::walk::Piece;
 use crate::wire::Numbers;
@@ -23,17 +26,18 @@ use crate::wire::Numbers;
 pub(super) fn join<'scope>(
     parts: Stream<'scope, u64, Vec<Part>>,
     job: &Arc<ShardedJob>,
+    shared: &Rc<RefCell<Slots>>,
 ) -> Stream<'scope, u64, Vec<Piece>> {
     let scope = parts.scope();
     let workers = scope.peers();
     let mut builder = OperatorBuilder::new("Join".to_owned(), scope);
-    let mut input = builder.new_input(parts, Exchange::new(|part: &Part| part.task.into()));
+    let mut input = builder.new_input(parts, Exchange::new(move |part: &Part| home(part.task, workers) as u64));
     builder.set_notify_for(0, FrontierInterest::Never);
     let (pieces, stream) = builder.new_output();
     let mut pieces = OutputBuilder::<u64, CapacityContainerBuilder<Vec<Piece>>>::from(pieces);
-    let job = Arc::clone(job);
+    let (job, shared) = (Arc::clone(job), Rc::clone(shared));
     builder.build(move |_capabilities| {
-        let mut open: BTreeMap<u32, Vec<Packed>> = BTreeMap::new();
+        let mut open: BTreeMap<u32, Vec<Packed>> = BTreeMap::new(); // parts of all workers, the own one empty
         move |_frontiers| {
             input.for_each(|time, parts: &mut Vec<Part>| {
                 let Some(capability) = time.retain_least(0) else { return };
@@ -44,7 +48,10 @@ pub(super) fn join<'scope>(
                         continue;
                     }
                     let task = job.tasks[number as usize];
-                    let whole = open.remove(&number).and_then(|parts| put_together(&parts));
+                    let noted = shared.borrow_mut().noted.remove(&number).expect("this worker's part has come");
+                    let mut others = open.remove(&number).unwrap_or_default();
+                    others.retain(|part| !part.ends.is_empty());
+                    let whole = put_together(&noted, &others);
                     let whole = whole.expect("workers pack what can be unpacked");
                     let piece = Piece {
                         pipeline: task.pipeline,

@@ -98,7 +98,7 @@ pub(super) fn dataflow(worker: &mut Worker, job: &Arc<ShardedJob>, rows: ShardRo
                 let (returned, arriving) = scope.feedback(1);
                 let (next, parts) = step::step(arriving, job, &rows, &shared, slot);
                 next.connect_loop(returned);
-                join::join(parts, job)
+                join::join(parts, job, &shared)
             })
             .collect();
         let pieces = scope.concatenate(pieces);

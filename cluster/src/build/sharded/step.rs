@@ -12,7 +12,7 @@
 
 use std::cell::RefCell;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,7 +27,8 @@ use timely::progress::frontier::AntichainRef;
 use timely::scheduling::Activator;
 use walkprint_walkers::round::{Arrival, Boxes, Lanes, Outgoing, Stepper};
 use walkprint_walkers::shard::ShardRows;
-use walkprint_walkers::visits::VisitLog;
+use walkprint_walkers::tally::Packed;
+use walkprint_walkers::visits::{Sorted, VisitLog};
 
 use super::ShardedJob;
 use super::wire::{Batch, Part};
@@ -47,6 +48,8 @@ pub(super) struct Slots {
     stepper: Stepper,
     out: Outgoing,
     activators: Vec<Activator>,
+    /// What this worker noted for the tasks that it puts together.
+    pub(super) noted: HashMap<u32, Sorted>,
     /// Lists that have served, with their room: fresh memory would have to be cleared by the system each time.
     spare: Vec<Vec<Arrival>>,
 }
@@ -55,7 +58,7 @@ impl Slots {
     /// Slots of a worker among so many.
     pub(super) fn new(workers: usize) -> Slots {
         let (stepper, out) = (Stepper::default(), Outgoing::new(workers));
-        Slots { stepped: 0, stepper, out, activators: Vec::new(), spare: Vec::new() }
+        Slots { stepped: 0, stepper, out, activators: Vec::new(), noted: HashMap::new(), spare: Vec::new() }
     }
 }
 
@@ -233,9 +236,15 @@ impl Slot {
             (owner as usize == rows.worker()).then(|| self.job.plan.walks_of(rows.degree(local)))
         };
         let (from, to) = (task.first - block.first, task.end - block.first);
-        let packed = open.log.pack(from, to, rows.owners().nodes(), walks);
         let number = u32::try_from(open.packing).expect("tasks are counted in 32 bits");
         open.packing += 1;
+        let nodes = rows.owners().nodes();
+        let packed = if home(number, rows.owners().workers()) == rows.worker() {
+            self.shared.borrow_mut().noted.insert(number, open.log.sort(from, to, nodes, walks));
+            Packed::default()
+        } else {
+            open.log.pack(from, to, nodes, walks)
+        };
         Some((Part { task: number, bytes: Numbers(packed.bytes), ends: Numbers(packed.ends) }, &held.parts))
     }
 
@@ -285,6 +294,11 @@ impl Slot {
         self.held = Some(Held { next, parts });
         self.open = Some(Open { block, lanes, log, packing: begun.tasks.start, ended: false });
     }
+}
+
+/// The worker that puts the parts of a task together.
+pub(super) fn home(task: u32, workers: usize) -> usize {
+    task as usize % workers
 }
 
 /// Adds what has arrived to what is there for its round.

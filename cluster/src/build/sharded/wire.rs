@@ -16,7 +16,8 @@ pub(crate) struct Batch {
     pub(crate) arrivals: Numbers<Arrival>,
 }
 
-/// What one worker noted for the sources of a task: one part of their fingerprints.
+/// What one worker noted for the sources of a task: one part of their fingerprints. The worker that puts them together
+/// keeps its own, and tells itself with a part that is empty.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Part {
     /// The task's place in the list.
