@@ -51,8 +51,8 @@ pub fn run_sharded_batch(
     tick: &mut dyn FnMut(&BatchProgress),
 ) -> Result<Option<BatchOutcome>> {
     check(options)?;
-    let precision = check_sharded(options)?;
     let store = Store::open(store)?;
+    let precision = check_sharded(options, store.is_sharded())?;
     let writes = processes.process() == 0;
     let wanted =
         Wanted { index: options.index.as_deref(), restart_prob: options.restart_prob, method: Method::Combine };
@@ -97,25 +97,26 @@ pub fn run_sharded_batch(
 }
 
 /// Refuses what takes the whole graph on one worker. Returns the precision.
-fn check_sharded(options: &BatchOptions) -> Result<f64> {
+fn check_sharded(options: &BatchOptions, in_shards: bool) -> Result<f64> {
+    let otherwise = match in_shards {
+        true => "bring the shards together with `walkprint gather`",
+        false => "leave out --graph sharded",
+    };
     let refuse = |what: String| Err(Error::Request { what });
     if !matches!(options.method, Method::Auto | Method::Combine) {
         let method = options.method;
-        return refuse(format!(
-            "over a sharded graph only combine can answer, not {method}; leave out --graph sharded"
-        ));
+        return refuse(format!("over a sharded graph only combine can answer, not {method}; {otherwise}"));
     }
     if options.shape != Shape::default() {
-        return refuse(
-            "filters, debiasing and support need the whole graph; leave out --graph sharded, or filter the files"
-                .into(),
-        );
+        return refuse(format!(
+            "filters, debiasing and support need the whole graph; {otherwise}, or filter the files"
+        ));
     }
     let precision = options.precision.unwrap_or(USUAL_PRECISION);
     if precision < LEAST_PRECISION {
         return refuse(format!(
-            "--precision {precision} is out of reach over a sharded graph, which answers down to {LEAST_PRECISION}; leave \
-             out --graph sharded, and take --method exact"
+            "--precision {precision} is out of reach over a sharded graph, which answers down to {LEAST_PRECISION}; \
+             {otherwise}, and take --method exact"
         ));
     }
     Ok(precision)
@@ -179,8 +180,11 @@ impl Starting {
         let (nodes, edges) = world.size();
         let lanes = |besides| {
             let (nodes, edges, weighted) = (nodes as u64, edges as u64, world.is_weighted());
-            let (precision, workers) = (*precision, *workers);
-            Lanes::new(Measures { nodes, edges, weighted, index: entry, precision, workers, besides }, memory_bytes)
+            let (precision, workers, in_shards) = (*precision, *workers, store.is_sharded());
+            Lanes::new(
+                Measures { nodes, edges, weighted, index: entry, precision, workers, besides, in_shards },
+                memory_bytes,
+            )
         };
         let asked = lane::Asked { top, dangling, precision: *precision };
         let threshold = first_threshold(&entry.plan, *precision);

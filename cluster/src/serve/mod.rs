@@ -185,6 +185,7 @@ impl Serving {
             precision: USUAL_PRECISION,
             workers: self.workers,
             besides: if self.options.uniform { 12 * nodes as u64 } else { 0 },
+            in_shards: world.in_shards(),
         };
         let lanes = Budget::new(measures, self.options.memory_bytes)?.lanes;
         Ok(usize::try_from(lanes).unwrap_or(usize::MAX))

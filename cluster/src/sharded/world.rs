@@ -83,6 +83,11 @@ impl World {
         &self.shards
     }
 
+    /// Whether the graph lies in shards, which may be in the stores of other processes.
+    pub(crate) fn in_shards(&self) -> bool {
+        !self.shards.is_empty()
+    }
+
     /// The ids of all nodes.
     ///
     /// # Panics

@@ -85,9 +85,13 @@ fn ask(worker: &mut Worker, rows: Option<&ShardRows>, plan: &Plan, missing: &[No
         .enumerate()
         .flat_map(|(owner, nodes)| nodes.chunks(TOGETHER).map(move |nodes| (owner, nodes.as_bytes().to_vec())));
     let mut asked: Vec<(usize, Vec<NodeId>)> = Vec::new();
-    exchange(worker, || questions.next(), |from, block| {
-        asked.push((from, Numbers::from_bytes(&block).expect("workers ask for whole numbers").0));
-    });
+    exchange(
+        worker,
+        || questions.next(),
+        |from, block| {
+            asked.push((from, Numbers::from_bytes(&block).expect("workers ask for whole numbers").0));
+        },
+    );
     let own_only = Near::new();
     let mut answers = asked.into_iter().map(|(from, nodes)| {
         let mut block = Vec::new();
