@@ -1,7 +1,7 @@
 //! Which of a store's indexes answers, and with which restart probability.
 
 use walkprint_engine::graph::Graph;
-use walkprint_engine::index::Index;
+use walkprint_engine::index::{Index, IndexEntry};
 use walkprint_engine::plan::Plan;
 use walkprint_engine::query::Method;
 use walkprint_engine::store::Store;
@@ -25,12 +25,21 @@ pub struct Wanted<'a> {
 /// # Errors
 /// When there is no index of this name or restart probability and the method needs one, or the index is damaged.
 pub fn choose_index(store: &Store, graph: &Graph, wanted: Wanted<'_>) -> Result<(Option<Index>, f64)> {
+    let (entry, restart_prob) = choose_entry(store, wanted)?;
+    Ok((entry.map(|entry| store.index(&entry.name, graph)).transpose()?, restart_prob))
+}
+
+/// [`choose_index`], without opening it.
+///
+/// # Errors
+/// When there is no index of this name or restart probability and the method needs one.
+pub fn choose_entry<'s>(store: &'s Store, wanted: Wanted<'_>) -> Result<(Option<&'s IndexEntry>, f64)> {
     let fits = |plan: &Plan| wanted.restart_prob.is_none_or(|wanted| (plan.restart_prob - wanted).abs() < 1e-12);
     if let Some(name) = wanted.index {
-        let index = store.index(name, graph)?;
-        let built = index.plan().restart_prob;
-        return match wanted.restart_prob.filter(|_| !fits(index.plan())) {
-            None => Ok((Some(index), built)),
+        let entry = store.index_entry(name)?;
+        let built = entry.plan.restart_prob;
+        return match wanted.restart_prob.filter(|_| !fits(&entry.plan)) {
+            None => Ok((Some(entry), built)),
             Some(restart_prob) if matches!(wanted.method, Method::Exact | Method::Block) => Ok((None, restart_prob)),
             Some(restart_prob) => Err(Error::Request {
                 what: format!(
@@ -42,9 +51,7 @@ pub fn choose_index(store: &Store, graph: &Graph, wanted: Wanted<'_>) -> Result<
     let mut fitting = store.manifest().indexes.iter().filter(|entry| fits(&entry.plan));
     let default = fitting.clone().find(|entry| entry.name == "default");
     if let Some(entry) = default.or_else(|| fitting.next()) {
-        let index = store.index(&entry.name, graph)?;
-        let restart_prob = index.plan().restart_prob;
-        return Ok((Some(index), restart_prob));
+        return Ok((Some(entry), entry.plan.restart_prob));
     }
     if matches!(wanted.method, Method::Auto | Method::Exact | Method::Block) {
         return Ok((None, wanted.restart_prob.unwrap_or(Plan::default().restart_prob)));

@@ -14,6 +14,8 @@ pub mod telemetry;
 
 mod exchange;
 
+mod rows;
+
 pub mod load;
 
 pub mod gather;

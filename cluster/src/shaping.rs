@@ -59,18 +59,34 @@ impl ShapeArguments {
             }
             Ok((!texts.is_empty()).then(|| Arc::new(nodes)))
         };
+        let (only, exclude) = (union(&self.only)?, union(&self.exclude)?);
+        Ok(Shape { only, exclude, ..self.rest() })
+    }
+
+    /// The shape that is meant, where no id can be looked up.
+    pub(crate) fn shape_without_nodes(&self) -> anyhow::Result<Shape> {
+        if !self.only.is_empty() || !self.exclude.is_empty() {
+            bail!(
+                "--only and --exclude need the whole graph, and this one lies in shards; `walkprint gather` makes it whole"
+            );
+        }
+        Ok(self.rest())
+    }
+
+    /// All but nodes.
+    fn rest(&self) -> Shape {
         let by = match self.debias_by {
             DebiasBy::Pagerank => PopularityKind::GlobalPageRank,
             DebiasBy::Degree => PopularityKind::Degree,
         };
-        Ok(Shape {
-            only: union(&self.only)?,
-            exclude: union(&self.exclude)?,
+        Shape {
+            only: None,
+            exclude: None,
             exclude_seeds: self.exclude_seeds,
             exclude_neighbors: self.exclude_neighbors,
             debias: self.debias.map(|power| Debias { by, power }),
             min_support: self.min_support,
-        })
+        }
     }
 }
 

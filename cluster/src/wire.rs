@@ -9,6 +9,16 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Numbers<T>(pub(crate) Vec<T>);
 
+impl<T: FromBytes + IntoBytes + Immutable> Numbers<T> {
+    /// The numbers whose bytes these are; `None` when they are not whole numbers. Bytes may lie anywhere.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Numbers<T>> {
+        // Not into zeroed memory: the allocator would take fresh pages from the system for it.
+        let number = |bytes| T::read_from_bytes(bytes).expect("a chunk has its size");
+        let whole = bytes.len().is_multiple_of(size_of::<T>());
+        whole.then(|| Numbers(bytes.chunks_exact(size_of::<T>()).map(number).collect()))
+    }
+}
+
 impl<T: IntoBytes + Immutable> Serialize for Numbers<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(self.0.as_slice().as_bytes())
@@ -27,12 +37,7 @@ impl<'de, T: FromBytes + IntoBytes + Immutable + Clone> Deserialize<'de> for Num
             }
 
             fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Numbers<T>, E> {
-                if !bytes.len().is_multiple_of(size_of::<T>()) {
-                    return Err(E::invalid_length(bytes.len(), &self));
-                }
-                // Not into zeroed memory: the allocator would take fresh pages from the system for it.
-                let number = |bytes| T::read_from_bytes(bytes).expect("a chunk has its size");
-                Ok(Numbers(bytes.chunks_exact(size_of::<T>()).map(number).collect()))
+                Numbers::from_bytes(bytes).ok_or_else(|| E::invalid_length(bytes.len(), &self))
             }
         }
 

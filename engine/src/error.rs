@@ -60,7 +60,8 @@ pub enum Error {
     },
     /// The graph lies in shards, and one file is needed.
     #[error(
-        "{path}: its graph lies in {shards} shards; bring them together with `walkprint gather`, or give --hosts",
+        "{path}: its graph lies in {shards} shards; ask by `walkprint batch` or `walkprint serve`, or bring them together with \
+         `walkprint gather`",
         path = path.display()
     )]
     Sharded {

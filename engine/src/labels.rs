@@ -30,7 +30,8 @@ const STRINGS: u32 = 4;
 /// How many numbers are written at once.
 const NUMBERS_AT_ONCE: u32 = 1 << 13;
 
-/// The ids of a graph's nodes.
+/// The ids of a graph's nodes. Clones share what is mapped.
+#[derive(Clone)]
 pub struct Labels {
     path: PathBuf,
     digest: u128,
@@ -39,11 +40,13 @@ pub struct Labels {
     ids: Ids,
 }
 
+#[derive(Clone)]
 struct Order {
     rank_of_node: Section<u32>,
     node_of_rank: Section<u32>,
 }
 
+#[derive(Clone)]
 enum Ids {
     Integers(Section<i64>),
     Strings(Box<Fst<Section<u8>>>),

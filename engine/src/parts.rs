@@ -82,6 +82,17 @@ impl RowPart {
         }
     }
 
+    /// Reads what answers read and compares it with the checksums: see [`Graph::verify_rows`].
+    ///
+    /// # Errors
+    /// When any byte is not the one that was written.
+    pub fn verify_rows(&self) -> Result<()> {
+        match &self.rows {
+            PartFile::Whole(graph) => graph.verify_rows(),
+            PartFile::Shard(shard) => shard.verify_rows(),
+        }
+    }
+
     /// Checks that every row lies inside the edges and every target is a node of the graph. Cost: one pass.
     ///
     /// # Errors
@@ -182,7 +193,9 @@ impl RowParts {
         self.find(node).map(|(part, row)| part.rows().degree(row))
     }
 
-    fn find(&self, node: NodeId) -> Option<(&RowPart, NodeId)> {
+    /// The part that a node's row is in, and the row's number there; `None` when it is elsewhere or it is no node.
+    #[must_use]
+    pub fn find(&self, node: NodeId) -> Option<(&RowPart, NodeId)> {
         let part = self.parts.get(self.parts.partition_point(|part| part.nodes.end <= node))?;
         part.row(node).map(|row| (part, row))
     }

@@ -254,17 +254,25 @@ impl Store {
         Ok(Some(kinds))
     }
 
+    /// What the manifest says of an index.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn index_entry(&self, name: &str) -> Result<&IndexEntry> {
+        self.manifest.indexes.iter().find(|entry| entry.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.manifest.indexes.iter().map(|entry| entry.name.as_str()).collect();
+            let present =
+                if names.is_empty() { "it has none yet".into() } else { format!("it has {}", names.join(", ")) };
+            Error::NoIndex { path: self.path.clone(), name: name.to_owned(), present }
+        })
+    }
+
     /// Opens an index for a graph of this store. Cost: constant.
     ///
     /// # Errors
     /// When there is none of this name, or it belongs to another graph.
     pub fn index(&self, name: &str, graph: &Graph) -> Result<Index> {
-        let entry = self.manifest.indexes.iter().find(|entry| entry.name == name).ok_or_else(|| {
-            let names: Vec<&str> = self.manifest.indexes.iter().map(|entry| entry.name.as_str()).collect();
-            let present =
-                if names.is_empty() { "it has none yet".into() } else { format!("it has {}", names.join(", ")) };
-            Error::NoIndex { path: self.path.clone(), name: name.to_owned(), present }
-        })?;
+        let entry = self.index_entry(name)?;
         Index::open(&self.path, entry, graph.nodes(), graph.digest())
     }
 }

@@ -3,7 +3,7 @@
 //! The tests are in `tests/tests/`, one subject a file. This library is what they share, in reading order: fixed
 //! [`draws`] to make cases from, small [`graphs`], a [`dense`] solver that shares no code with the engine, the
 //! estimates of [`fingerprints`], [`stores`] in temporary directories, the [`golden`] stores that are checked in, the
-//! [`program`] as a user runs it, and a [`team`] of its processes.
+//! [`program`] as a user runs it, a [`team`] of its processes, and [`answers`] in bulk.
 
 pub mod damage;
 
@@ -22,3 +22,5 @@ pub mod golden;
 pub mod program;
 
 pub mod team;
+
+pub mod answers;

@@ -60,6 +60,28 @@ impl Team {
         all.into_iter().map(Ended::wait).collect()
     }
 
+    /// Runs all processes to their ends, each with its own store: it takes the place of the word `STORE`.
+    ///
+    /// # Panics
+    /// When they cannot be started.
+    #[must_use]
+    pub fn run_over(&self, place: &Path, stores: &[&str], arguments: &[&str]) -> Vec<Ended> {
+        self.start_over(place, stores, arguments).into_iter().map(Ended::wait).collect()
+    }
+
+    /// Starts all processes, each with its own store: it takes the place of the word `STORE`.
+    ///
+    /// # Panics
+    /// When they cannot be started.
+    #[must_use]
+    pub fn start_over(&self, place: &Path, stores: &[&str], arguments: &[&str]) -> Vec<Child> {
+        let start = |(process, store): (usize, &&str)| {
+            let own: Vec<&str> = arguments.iter().map(|word| if *word == "STORE" { *store } else { *word }).collect();
+            self.start(place, process, &own)
+        };
+        stores.iter().enumerate().map(start).collect()
+    }
+
     /// Connects with a process that is starting, as soon as it listens.
     ///
     /// # Panics

@@ -3,13 +3,12 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, ChildStderr};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use walkprint_tests::answers::{Server, written};
 use walkprint_tests::graphs::sprawling;
-use walkprint_tests::program::{Ended, command, run, signal};
+use walkprint_tests::program::run;
 use walkprint_tests::team::Team;
 
 const BATCH: [&str; 12] = [
@@ -39,18 +38,6 @@ fn place() -> TempDir {
     let _ = run(place.path(), &["load", "edges.tsv", "--into", "s.wp"]).done();
     let _ = run(place.path(), &["index", "s.wp"]).done();
     place
-}
-
-/// All files of a batch, by name.
-fn written(place: &Path, out: &str) -> Vec<(String, Vec<u8>)> {
-    let entries = std::fs::read_dir(place.join(out)).expect("a directory of answers");
-    let read = |entry: std::io::Result<std::fs::DirEntry>| {
-        let entry = entry.expect("an entry");
-        (entry.file_name().into_string().expect("a name"), std::fs::read(entry.path()).expect("a file of answers"))
-    };
-    let mut files: Vec<_> = entries.map(read).collect();
-    files.sort();
-    files
 }
 
 #[test]
@@ -85,55 +72,6 @@ fn any_number_of_workers_and_processes_writes_the_same_files() {
     run(place, &other.concat()).refused(&["begun otherwise"]);
 }
 
-/// A server that answers, and where; its other processes.
-struct Server {
-    processes: Vec<Child>,
-    address: String,
-    _stderr: BufReader<ChildStderr>,
-}
-
-impl Server {
-    fn start(place: &Path, processes: usize) -> Server {
-        let arguments = ["serve", "s.wp", "--workers", "2", "--listen", "127.0.0.1:0"];
-        let mut all: Vec<Child> = match processes {
-            1 => vec![command(place, &arguments).spawn().expect("the program starts")],
-            _ => {
-                let team = Team::new(place, processes);
-                (0..processes).map(|process| team.start(place, process, &arguments)).collect()
-            }
-        };
-        let mut stderr = BufReader::new(all[0].stderr.take().expect("a pipe"));
-        let mut line = String::new();
-        let address = loop {
-            line.clear();
-            assert!(stderr.read_line(&mut line).expect("what the server says") != 0, "it ended");
-            if let Some((_, rest)) = line.split_once("answering at ") {
-                break rest.split(';').next().expect("an address").to_owned();
-            }
-        };
-        Server { processes: all, address, _stderr: stderr }
-    }
-
-    /// What the server says to lines, one each.
-    fn say(&self, lines: &[&str]) -> Vec<Value> {
-        let mut stream = TcpStream::connect(&self.address).expect("a server");
-        let mut answers = BufReader::new(stream.try_clone().expect("a socket")).lines();
-        let answer = |line: &&str| {
-            writeln!(stream, "{line}").expect("a server that listens");
-            serde_json::from_str(&answers.next().expect("an answer").expect("an answer")).expect("JSON")
-        };
-        lines.iter().map(answer).collect()
-    }
-
-    /// Interrupts process 0; all processes end well.
-    fn end(self) {
-        signal(&self.processes[0], "INT");
-        for process in self.processes {
-            let _ = Ended::wait(process).done();
-        }
-    }
-}
-
 #[test]
 fn a_server_answers_as_a_batch_does() {
     let place = place();
@@ -143,7 +81,7 @@ fn a_server_answers_as_a_batch_does() {
     let part = String::from_utf8(part.clone()).expect("UTF-8");
     let rows: Vec<Vec<&str>> = part.lines().skip(1).map(|line| line.split(',').collect()).collect();
     for processes in [1, 3] {
-        let server = Server::start(place, processes);
+        let server = Server::start(place, &vec!["s.wp"; processes]);
         for answer in rows.chunks(5).take(4) {
             let seed = answer[0][0];
             let printed = run(place, &["query", "--server", &server.address, "--seed", seed, "--top", "5", "--json"]);
@@ -164,7 +102,7 @@ fn a_server_answers_as_a_batch_does() {
 #[test]
 fn bad_questions_get_an_error_and_the_next_an_answer() {
     let place = place();
-    let server = Server::start(place.path(), 1);
+    let server = Server::start(place.path(), &["s.wp"]);
     let bad = [
         ("what?", "no question"),
         ("{}", "seeds"),

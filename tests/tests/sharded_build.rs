@@ -129,16 +129,6 @@ fn edges(nodes: u32) -> tempfile::TempDir {
     place
 }
 
-/// Runs the same command in all processes, each with its own store where they have one.
-fn together(team: &Team, place: &Path, stores: &[&str], arguments: &[&str]) -> Vec<Ended> {
-    let start = |(process, store): (usize, &&str)| {
-        let own: Vec<&str> = arguments.iter().map(|word| if *word == "STORE" { *store } else { *word }).collect();
-        team.start(place, process, &own)
-    };
-    let all: Vec<_> = stores.iter().enumerate().map(start).collect();
-    all.into_iter().map(Ended::wait).collect()
-}
-
 #[test]
 fn processes_with_shards_of_their_own() {
     let place = edges(6_000);
@@ -156,7 +146,7 @@ fn processes_with_shards_of_their_own() {
         let load = ["load", "edges.txt", "--into", "STORE"];
         let index = ["index", "STORE", "--walks", "40", "--workers", workers, "--longest-row", longest_row];
         for arguments in [&load[..], &index[..]] {
-            for ended in together(&team, place, stores, arguments) {
+            for ended in team.run_over(place, stores, arguments) {
                 let _ = ended.done();
             }
         }
@@ -182,7 +172,7 @@ fn a_killed_process_ends_all_and_others_resume() {
     let expected = segments(&place.join("whole.wp"), "default");
     let stores = ["s.wp", "s.wp", "s.wp"];
     let team = Team::new(place, 3);
-    for ended in together(&team, place, &stores, &["load", "edges.txt", "--into", "STORE"]) {
+    for ended in team.run_over(place, &stores, &["load", "edges.txt", "--into", "STORE"]) {
         let _ = ended.done();
     }
     let index = ["index", "s.wp", "--walks", "100", "--workers", "1", "--block-visits", "200000"];
@@ -196,7 +186,7 @@ fn a_killed_process_ends_all_and_others_resume() {
         assert!(!other.stderr.contains("panicked"), "{ended:?}");
     }
     let fewer = Team::new(place, 2);
-    for ended in together(&fewer, place, &["s.wp", "s.wp"], &[&index[..], &["--resume"]].concat()) {
+    for ended in fewer.run_over(place, &["s.wp", "s.wp"], &[&index[..], &["--resume"]].concat()) {
         let _ = ended.done();
     }
     assert!(segments(&place.join("s.wp"), "default") == expected, "other bytes");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use timely::dataflow::Stream;
 
 use super::Job;
-use super::answering::{Answering, OwnedAnswering};
+use super::answering::{Answering, OwnedAnswering, World};
 use super::cut::Task;
 use super::deal::Credit;
 use super::rows::{Gathering, Piece};
@@ -22,13 +22,14 @@ const TURN: Duration = Duration::from_millis(10);
 pub(super) fn answer<'scope>(
     tasks: Stream<'scope, u64, Vec<Task>>,
     job: Arc<Job>,
+    world: Arc<World>,
 ) -> (Stream<'scope, u64, Vec<Piece>>, Stream<'scope, u64, Vec<Credit>>) {
     let mut answering = None;
     let mut begun: Option<Gathering> = None;
     let worker_of = |task: &Task| task.worker.into();
     in_turns(tasks, "Answer", worker_of, move |task| {
         let gathering = begun.take().unwrap_or_else(|| Gathering::new(*task, job.sources_of(task)));
-        let piece = match turn(&job, &mut answering, gathering) {
+        let piece = match turn(&job, &world, &mut answering, gathering) {
             Ok(Turn::Unfinished(rest)) => {
                 begun = Some(rest);
                 return None;
@@ -52,10 +53,15 @@ enum Turn {
 }
 
 /// Answers sources of a task for a while.
-fn turn(job: &Job, answering: &mut Option<OwnedAnswering>, mut gathering: Gathering) -> Result<Turn> {
+fn turn(
+    job: &Job,
+    world: &Arc<World>,
+    answering: &mut Option<OwnedAnswering>,
+    mut gathering: Gathering,
+) -> Result<Turn> {
     let answering = match answering {
         Some(made) => made,
-        none => none.insert(OwnedAnswering::try_new(Arc::clone(&job.world), |world| Answering::new(world))?),
+        none => none.insert(OwnedAnswering::try_new(Arc::clone(world), |world| Answering::new(world))?),
     };
     let began = Instant::now();
     loop {

@@ -102,9 +102,9 @@ pub(super) fn choose(
         return Ok((found.method, None));
     }
     let began = Instant::now();
-    let together: Option<Vec<NodeId>> = candidates
-        .contains(&Method::Block)
-        .then(|| in_order(world, Method::Block, sources, cut).map(|(node, _)| node).collect());
+    let sort = |sources: &mut [(NodeId, u32)]| world.sort(Method::Block, sources);
+    let together: Option<Vec<NodeId>> =
+        candidates.contains(&Method::Block).then(|| in_order(sort, sources, cut).map(|(node, _)| node).collect());
     let together = together.as_deref();
     let survey = Survey { world, asked, candidates: &candidates, sources, together, cut, workers, progress };
     let taken = watch(|| survey.take(), tick)??;

@@ -74,9 +74,14 @@ impl Cut {
         first..(first + self.part_sources).min(self.sources)
     }
 
+    /// The part that a source is in, by its place in the order of answering.
+    pub(crate) fn part_of(&self, place: u64) -> u32 {
+        u32::try_from(place / self.part_sources).expect("parts have enough sources for 32 bits")
+    }
+
     /// The task that a source belongs to, by its place in the order of answering: where its sources are.
     pub(crate) fn task_around(&self, place: u64) -> Range<u64> {
-        let part = u32::try_from(place / self.part_sources).expect("parts have enough sources for 32 bits");
+        let part = self.part_of(place);
         let Range { start, end } = self.part(part);
         let first = start + (place - start) / self.task_sources * self.task_sources;
         first..(first + self.task_sources).min(end)

@@ -64,7 +64,8 @@ use timely::worker::Worker;
 use walkprint_engine::error::Error as EngineError;
 use walkprint_engine::graph::Inflow;
 use walkprint_engine::ids::NodeId;
-use walkprint_engine::index::Index;
+use walkprint_engine::index::{Index, IndexEntry};
+use walkprint_engine::labels::Labels;
 use walkprint_engine::query::{Method, Shape};
 use walkprint_engine::store::Store;
 use xxhash_rust::xxh3::Xxh3;
@@ -128,19 +129,22 @@ pub fn run_batch(
         let _ = progress.pilot.set(pilot.clone()); // a progress that was used before keeps what it has
         tick();
     }
-    let parameters = parameters(options, &world, &resolved, &asked, &cut);
+    let described = Described {
+        index: world.index.as_ref().map(Index::entry),
+        restart_prob: world.restart_prob,
+        graph_digest: world.graph.digest(),
+        labels: &world.labels,
+    };
+    let parameters = parameters(options, described, &resolved, &asked, &cut);
     let manifest = place.begin(&parameters)?;
-    let is_sealed = |number: &u32| manifest.parts.iter().any(|part| part.number == *number);
-    let (sealed, open): (Vec<u32>, Vec<u32>) = (0..cut.parts()).partition(is_sealed);
-    let before: u64 = sealed.iter().map(|&part| cut.part(part)).map(|range| range.end - range.start).sum();
-    progress.sources.store(before, Ordering::Relaxed);
-    progress.sealed.store(sealed.len() as u64, Ordering::Relaxed);
+    let (sealed, open) = divide(&manifest, &cut, progress);
 
     let began = Instant::now();
     let (method, skipped_unknown) = (asked.method, resolved.skipped_unknown);
+    let sort = |sources: &mut [(NodeId, u32)]| world.sort(method, sources);
     let job = Job {
-        world: Arc::clone(&world),
-        order: in_order(&world, method, &resolved.nodes, &cut).map(|(_, place)| place).collect(),
+        labels: world.labels.clone(),
+        order: in_order(sort, &resolved.nodes, &cut).map(|(_, place)| place).collect(),
         nodes: resolved.nodes,
         cut,
         open,
@@ -149,31 +153,68 @@ pub fn run_batch(
         progress: Arc::clone(progress),
         failure: Mutex::new(None),
     };
-    let manifest =
-        if job.open.is_empty() { manifest } else { run(job, options.workers, &options.out, manifest, &mut tick)? };
-    Ok(BatchOutcome {
-        sources: cut.sources,
+    let manifest = match job.open.is_empty() {
+        true => manifest,
+        false => run(job, &world, options.workers, &options.out, manifest, &mut tick)?,
+    };
+    let planned_bytes = budget.bytes();
+    let index = parameters.index;
+    let known = Known { method, restart_prob: world.restart_prob, index, pilot, planned_bytes };
+    Ok(outcome(cut.sources, skipped_unknown, sealed, &manifest, known, began))
+}
+
+/// The number of parts that are sealed, and the other parts, ascending. The progress gets to know.
+fn divide(manifest: &Manifest, cut: &Cut, progress: &BatchProgress) -> (usize, Vec<u32>) {
+    let is_sealed = |number: &u32| manifest.parts.iter().any(|part| part.number == *number);
+    let (sealed, open): (Vec<u32>, Vec<u32>) = (0..cut.parts()).partition(is_sealed);
+    let before: u64 = sealed.iter().map(|&part| cut.part(part)).map(|range| range.end - range.start).sum();
+    progress.sources.store(before, Ordering::Relaxed);
+    progress.sealed.store(sealed.len() as u64, Ordering::Relaxed);
+    (sealed.len(), open)
+}
+
+/// What is known of a batch besides its files.
+struct Known {
+    method: Method,
+    restart_prob: f64,
+    index: Option<String>,
+    pilot: Option<Pilot>,
+    planned_bytes: u64,
+}
+
+fn outcome(
+    sources: u64,
+    skipped_unknown: u64,
+    resumed_parts: usize,
+    manifest: &Manifest,
+    known: Known,
+    began: Instant,
+) -> BatchOutcome {
+    let Known { method, restart_prob, index, pilot, planned_bytes } = known;
+    BatchOutcome {
+        sources,
         skipped_unknown,
         rows: manifest.rows,
         bytes: manifest.bytes,
         parts: manifest.parts.len(),
-        resumed_parts: sealed.len(),
+        resumed_parts,
         truncated_sources: manifest.parts.iter().map(|part| part.truncated_sources).sum(),
         method,
-        restart_prob: world.restart_prob,
-        index: parameters.index,
+        restart_prob,
+        index,
         pilot,
         seconds: began.elapsed().as_secs_f64(),
-        planned_bytes: budget.bytes(),
-    })
+        planned_bytes,
+    }
 }
 
-/// The sources of each part, one part after the other, as they are best answered, with the place that each has in its part.
-fn in_order(world: &World, method: Method, nodes: &[NodeId], cut: &Cut) -> impl Iterator<Item = (NodeId, u32)> {
+/// The sources of each part, one part after the other, as `sort` puts them in the order of answering, with the place that
+/// each has in its part.
+fn in_order(sort: impl Fn(&mut [(NodeId, u32)]), nodes: &[NodeId], cut: &Cut) -> impl Iterator<Item = (NodeId, u32)> {
     let part_sources = usize::try_from(cut.part_sources).unwrap_or(usize::MAX);
     nodes.chunks(part_sources).flat_map(move |part| {
         let mut sources: Vec<(NodeId, u32)> = part.iter().copied().zip(0..).collect();
-        world.sort(method, &mut sources);
+        sort(&mut sources);
         sources
     })
 }
@@ -209,20 +250,33 @@ fn open(store: &Store, options: &BatchOptions) -> Result<Arc<World>> {
     Ok(Arc::new(World { graph, labels, index, restart_prob, inflow }))
 }
 
-fn parameters(options: &BatchOptions, world: &World, resolved: &Resolved, asked: &Asked, cut: &Cut) -> Parameters {
-    let used =
-        world.index.as_ref().filter(|_| !matches!(asked.method, Method::Exact | Method::Block)).map(Index::entry);
+/// What answers come from, for the manifest.
+struct Described<'a> {
+    index: Option<&'a IndexEntry>,
+    restart_prob: f64,
+    graph_digest: u128,
+    labels: &'a Labels,
+}
+
+fn parameters(
+    options: &BatchOptions,
+    from: Described<'_>,
+    resolved: &Resolved,
+    asked: &Asked,
+    cut: &Cut,
+) -> Parameters {
+    let used = from.index.filter(|_| !matches!(asked.method, Method::Exact | Method::Block));
     Parameters {
         top: asked.top,
         method: asked.method.to_string(),
         dangling: asked.dangling.to_string(),
         shape: describe_shape(&asked.shape),
         precision: options.precision,
-        restart_prob: world.restart_prob,
+        restart_prob: from.restart_prob,
         index: used.map(|entry| entry.name.clone()),
         fingerprint_digest: used.map(|entry| entry.fingerprint_digest.clone()),
-        graph_digest: format!("{:032x}", world.graph.digest()),
-        labels_digest: format!("{:032x}", world.labels.digest()),
+        graph_digest: format!("{:032x}", from.graph_digest),
+        labels_digest: format!("{:032x}", from.labels.digest()),
         sources: cut.sources,
         sources_digest: resolved.digest(),
         skipped_unknown: resolved.skipped_unknown,
@@ -256,7 +310,8 @@ fn describe_shape(shape: &Shape) -> Option<String> {
 
 /// Everything the workers share.
 pub(crate) struct Job {
-    world: Arc<World>,
+    /// The ids of all nodes.
+    labels: Labels,
     /// All sources, by external id.
     nodes: Vec<NodeId>,
     /// Where the sources are in their parts, in the order of answering: see [`in_order`].
@@ -303,12 +358,19 @@ fn in_memory(range: Range<u64>) -> Range<usize> {
 }
 
 /// Runs the dataflow to its end; gives the manifest as it is on the disk.
-fn run(job: Job, workers: usize, directory: &Path, manifest: Manifest, tick: &mut dyn FnMut()) -> Result<Manifest> {
-    let job = Arc::new(job);
+fn run(
+    job: Job,
+    world: &Arc<World>,
+    workers: usize,
+    directory: &Path,
+    manifest: Manifest,
+    tick: &mut dyn FnMut(),
+) -> Result<Manifest> {
+    let (job, world) = (Arc::new(job), Arc::clone(world));
     let writer = writer::start(directory.to_owned(), manifest, &job)?;
     let (shared, queue) = (Arc::clone(&job), writer.queue());
     let work = move |worker: &mut Worker| {
-        let probe = dataflow(worker, &shared, queue.clone());
+        let probe = dataflow(worker, &shared, &world, queue.clone());
         finish(worker, &probe);
     };
     Processes::alone(workers).run(work, tick)?;
@@ -320,11 +382,11 @@ fn run(job: Job, workers: usize, directory: &Path, manifest: Manifest, tick: &mu
     }
 }
 
-fn dataflow(worker: &mut Worker, job: &Arc<Job>, queue: Queue<writer::Part>) -> ProbeHandle<u64> {
+fn dataflow(worker: &mut Worker, job: &Arc<Job>, world: &Arc<World>, queue: Queue<writer::Part>) -> ProbeHandle<u64> {
     worker.dataflow::<u64, _, _>(|scope| {
         let (returned, credits) = scope.feedback(1);
         let tasks = deal::deal(credits, Arc::clone(job));
-        let (pieces, spent) = answer::answer(tasks, Arc::clone(job));
+        let (pieces, spent) = answer::answer(tasks, Arc::clone(job), Arc::clone(world));
         spent.connect_loop(returned);
         let (probe, sealed) = seal::seal(pieces, Arc::clone(job), queue).probe();
         drop(sealed);

@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use timely::dataflow::Scope;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Exchange as ToWorker;
 use timely::dataflow::operators::generic::Operator;
@@ -18,7 +17,7 @@ use walkprint_engine::ids::NodeId;
 use walkprint_engine::query::{Answer, Method, Shape};
 use walkprint_engine::store::Store;
 
-use super::answering::{Asked, World};
+use super::answering::Asked;
 use super::budget::Budget;
 use super::cut::{Cut, Task};
 use super::manifest::Manifest;
@@ -27,16 +26,17 @@ use super::place::Place;
 use super::rows::{Gathering, Piece};
 use super::sources::Resolved;
 use super::writer::{self, Part};
-use super::{Job, check, in_order, parameters};
-use crate::assembly::{Queue, collect};
-use crate::choice::{Wanted, choose_index};
+use super::{Described, Job, Known, check, divide, in_order, outcome, parameters};
+use crate::assembly::{Queue, Writer, collect};
+use crate::choice::Wanted;
 use crate::error::{Error, Result};
 use crate::processes::Processes;
-use crate::sharded;
 use crate::sharded::budget::{Budget as Lanes, Measures};
 use crate::sharded::lane::{self, Lane};
 use crate::sharded::tracks::{Block, Next};
-use crate::sharded::{LEAST_PRECISION, USUAL_PRECISION, first_threshold, time};
+use crate::sharded::work::{Prepared, prepare};
+use crate::sharded::world::World;
+use crate::sharded::{self, LEAST_PRECISION, USUAL_PRECISION, first_threshold, time};
 
 /// Answers for all sources of a batch over a graph whose rows are spread over the workers of all processes. `None` where
 /// another process writes. `tick` is called about ten times a second from this thread.
@@ -51,165 +51,92 @@ pub fn run_sharded_batch(
     tick: &mut dyn FnMut(&BatchProgress),
 ) -> Result<Option<BatchOutcome>> {
     check(options)?;
-    let precision = check_sharded(options)?;
     let store = Store::open(store)?;
-    let world = open(&store, options)?;
-    let restart_prob = world.restart_prob();
-    let resolved = Resolved::new(options, &store, world.labels())?;
-    let (nodes, edges) = world.size();
-    let cut = Cut::new(resolved.nodes.len() as u64, options.top, nodes, options.rows_per_file);
+    let precision = check_sharded(options, store.is_sharded())?;
     let writes = processes.process() == 0;
-    // What writing takes; without answerers.
-    let besides = if writes { Budget::of_files(&cut, nodes).bytes() } else { 0 };
-    let workers = (processes.workers() as u64, processes.all_workers() as u64);
-    let (nodes, edges) = (nodes as u64, edges as u64);
-    let measures = Measures {
-        nodes,
-        edges,
-        weighted: world.is_weighted(),
-        index: world.index().entry(),
-        precision,
-        workers,
-        besides,
-    };
-    let lanes = Lanes::new(measures, options.memory_bytes)?;
-    progress.all_sources.store(cut.sources, Ordering::Relaxed);
+    let wanted =
+        Wanted { index: options.index.as_deref(), restart_prob: options.restart_prob, method: Method::Combine };
+    let world = Arc::new(World::open(&store, wanted, writes)?);
     let job = sharded::work::Job {
-        owners: world.owners(processes.all_workers()),
         world: Arc::clone(&world),
         workers: processes.workers(),
         uniform: options.dangling == walkprint_engine::query::Dangling::Uniform,
     };
-    let asked = lane::Asked { top: options.top, dangling: options.dangling, precision };
-    let threshold = first_threshold(world.index().plan(), precision);
-    let lane = Lane { number: 0, tag: 0, asked, threshold, key: 0 };
     let mut tick = || {
         tick(progress);
         if progress.stop.load(Ordering::Relaxed) {
             world.stop();
         }
-        if let Some(what) = world.failed() {
+        if let Some(what) = world.failed_answering() {
             let _ = progress.failed.set(what); // the first is told
         }
     };
-    if !writes {
-        let answering = Answering { cut, lane, lanes: lanes.lanes, files: None };
-        let answered = answer(processes, job, answering, &mut tick);
-        return match world.failure() {
-            Some(error) => Err(error),
-            None => answered.map(|()| None),
-        };
-    }
-
-    let mut place = Place::new(options)?;
-    let files_world = files_world(&store, restart_prob)?;
-    let mut described = Asked::new(options, restart_prob);
-    described.method = Method::Combine;
-    let mut parameters = parameters(options, &files_world, &resolved, &described, &cut);
-    let entry = world.index().entry();
-    (parameters.index, parameters.fingerprint_digest) =
-        (Some(entry.name.clone()), Some(entry.fingerprint_digest.clone()));
-    parameters.graph = Some("sharded".to_owned());
-    let manifest = place.begin(&parameters)?;
-    let is_sealed = |number: &u32| manifest.parts.iter().any(|part| part.number == *number);
-    let (sealed, open): (Vec<u32>, Vec<u32>) = (0..cut.parts()).partition(is_sealed);
-    let before: u64 = sealed.iter().map(|&part| cut.part(part)).map(|range| range.end - range.start).sum();
-    progress.sources.store(before, Ordering::Relaxed);
-    progress.sealed.store(sealed.len() as u64, Ordering::Relaxed);
-
-    let began = Instant::now();
-    let skipped_unknown = resolved.skipped_unknown;
-    let files = Arc::new(Job {
-        order: in_order(&files_world, Method::Combine, &resolved.nodes, &cut).map(|(_, place)| place).collect(),
-        world: files_world,
-        nodes: resolved.nodes,
-        cut,
-        open,
-        asked: described,
-        format: options.format,
+    let starting = Starting {
+        store,
+        options: options.clone(),
+        precision,
+        workers: (processes.workers() as u64, processes.all_workers() as u64),
         progress: Arc::clone(progress),
-        failure: Mutex::new(None),
-    });
-    let manifest = if files.open.is_empty() {
-        manifest
-    } else {
-        let writer = writer::start(options.out.clone(), manifest, &files)?;
-        let way = Some((Arc::clone(&files), writer.queue()));
-        let answered = answer(processes, job, Answering { cut, lane, lanes: lanes.lanes, files: way }, &mut tick);
-        let written = writer.finish();
-        let failure = files.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // The cause before what came of it.
-        if let Some(error) = world.failure().or(failure) {
-            return Err(error);
-        }
-        answered?;
-        complete(written?, &cut)?
+        writing: Mutex::new(None),
+        writes,
     };
-    Ok(Some(BatchOutcome {
-        sources: cut.sources,
-        skipped_unknown,
-        rows: manifest.rows,
-        bytes: manifest.bytes,
-        parts: manifest.parts.len(),
-        resumed_parts: sealed.len(),
-        truncated_sources: manifest.parts.iter().map(|part| part.truncated_sources).sum(),
-        method: Method::Combine,
-        restart_prob,
-        index: parameters.index,
-        pilot: None,
-        seconds: began.elapsed().as_secs_f64(),
-        planned_bytes: lanes.bytes,
-    }))
-}
-
-fn complete(manifest: Manifest, cut: &Cut) -> Result<Manifest> {
-    if manifest.parts.len() < cut.parts() as usize { Err(Error::Interrupted) } else { Ok(manifest) }
+    let starting = Arc::new(starting);
+    let answered = answer(processes, job, &starting, &mut tick);
+    let writing = starting.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let written = writing.map(Writing::finish);
+    // The cause before what came of it.
+    if let Some(error) = world.failure() {
+        return Err(error);
+    }
+    let outcome = written.transpose()?;
+    answered?;
+    match outcome {
+        Some((outcome, parts)) if (outcome.parts as u64) < u64::from(parts) => Err(Error::Interrupted),
+        outcome => Ok(outcome.map(|(outcome, _)| outcome)),
+    }
 }
 
 /// Refuses what takes the whole graph on one worker. Returns the precision.
-fn check_sharded(options: &BatchOptions) -> Result<f64> {
+fn check_sharded(options: &BatchOptions, in_shards: bool) -> Result<f64> {
+    let otherwise = match in_shards {
+        true => "bring the shards together with `walkprint gather`",
+        false => "leave out --graph sharded",
+    };
     let refuse = |what: String| Err(Error::Request { what });
     if !matches!(options.method, Method::Auto | Method::Combine) {
         let method = options.method;
-        return refuse(format!(
-            "over a sharded graph only combine can answer, not {method}; leave out --graph sharded"
-        ));
+        return refuse(format!("over a sharded graph only combine can answer, not {method}; {otherwise}"));
     }
     if options.shape != Shape::default() {
-        return refuse(
-            "filters, debiasing and support need the whole graph; leave out --graph sharded, or filter the files"
-                .into(),
-        );
+        return refuse(format!(
+            "filters, debiasing and support need the whole graph; {otherwise}, or filter the files"
+        ));
     }
     let precision = options.precision.unwrap_or(USUAL_PRECISION);
     if precision < LEAST_PRECISION {
         return refuse(format!(
-            "--precision {precision} is out of reach over a sharded graph, which answers down to {LEAST_PRECISION}; leave \
-             out --graph sharded, and take --method exact"
+            "--precision {precision} is out of reach over a sharded graph, which answers down to {LEAST_PRECISION}; \
+             {otherwise}, and take --method exact"
         ));
     }
     Ok(precision)
 }
 
-/// Opens what workers answer from.
-fn open(store: &Store, options: &BatchOptions) -> Result<Arc<sharded::world::World>> {
-    let (graph, labels) = (store.graph()?, store.labels()?);
-    let wanted =
-        Wanted { index: options.index.as_deref(), restart_prob: options.restart_prob, method: Method::Combine };
-    let (index, _) = choose_index(store, &graph, wanted)?;
-    let index = index.ok_or_else(|| Error::Request { what: "answers over a sharded graph need an index".into() })?;
-    Ok(Arc::new(sharded::world::World::new(graph, labels, index)))
+/// What a batch is begun with, as soon as all ids are known.
+struct Starting {
+    store: Store,
+    options: BatchOptions,
+    precision: f64,
+    /// Workers of a process, and of all.
+    workers: (u64, u64),
+    progress: Arc<BatchProgress>,
+    writes: bool,
+    /// For the thread that waits for the workers.
+    writing: Mutex<Option<Writing>>,
 }
 
-/// What files are written from.
-fn files_world(store: &Store, restart_prob: f64) -> Result<Arc<World>> {
-    let (graph, labels) = (store.graph()?, store.labels()?);
-    Ok(Arc::new(World { graph, labels, index: None, restart_prob, inflow: None }))
-}
-
-/// How the workers answer.
-struct Answering {
-    cut: Cut,
+/// What the first worker of a process begins with.
+struct Begun {
     /// What all lanes are like.
     lane: Lane,
     /// Lanes of a block.
@@ -218,20 +145,121 @@ struct Answering {
     files: Option<(Arc<Job>, Queue<Part>)>,
 }
 
-fn answer(processes: &Processes, job: sharded::work::Job, answering: Answering, tick: &mut dyn FnMut()) -> Result<()> {
-    let Answering { cut, lane, lanes, files } = answering;
-    // A queue belongs to one thread at a time; every worker has its own.
-    let files = Mutex::new(files);
-    let work = move |worker: &mut Worker| {
-        let files = files.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let blocks: Vec<Task> = files.iter().flat_map(|(files, _)| blocks(&files.open, &cut, lanes)).collect();
-        let report = Rc::new(move |lane: &Lane, answer: Answer| piece(&cut, lane.tag, answer));
-        let (mut rest, writing) = (blocks.clone().into_iter(), files.clone());
-        let next = move || match rest.next().zip(writing.as_ref()) {
-            Some((task, (files, _))) => Next::Block(block(files, &task, lane)),
-            None => Next::End,
+/// What is to be finished when all workers have ended.
+struct Writing {
+    writer: Writer<Part, Manifest>,
+    job: Arc<Job>,
+    skipped_unknown: u64,
+    sealed: usize,
+    known: Known,
+    began: Instant,
+    /// Held until the end, so that nobody else writes there.
+    place: Place,
+}
+
+impl Writing {
+    /// Waits for the writer. Gives what came of the batch, and how many parts it is to have.
+    fn finish(self) -> Result<(BatchOutcome, u32)> {
+        let Writing { writer, job, skipped_unknown, sealed, known, began, place } = self;
+        let written = writer.finish();
+        if let Some(error) = job.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error);
+        }
+        let manifest = written?;
+        drop(place);
+        Ok((outcome(job.cut.sources, skipped_unknown, sealed, &manifest, known, began), job.cut.parts()))
+    }
+}
+
+impl Starting {
+    /// Reckons the memory; in the process that writes, finds the sources and makes a place for answers, or finds what is there.
+    fn begin(&self, world: &World) -> Result<Begun> {
+        let Starting { store, options, precision, workers, progress, writes, writing } = self;
+        let BatchOptions { top, dangling, rows_per_file, memory_bytes, .. } = *options;
+        let entry = world.index().entry();
+        let (nodes, edges) = world.size();
+        let lanes = |besides| {
+            let (nodes, edges, weighted) = (nodes as u64, edges as u64, world.is_weighted());
+            let (precision, workers, in_shards) = (*precision, *workers, store.is_sharded());
+            Lanes::new(
+                Measures { nodes, edges, weighted, index: entry, precision, workers, besides, in_shards },
+                memory_bytes,
+            )
         };
-        sharded::work::work(worker, &job, report, |scope, pieces| seal(scope, pieces, files, &blocks), next)
+        let asked = lane::Asked { top, dangling, precision: *precision };
+        let threshold = first_threshold(&entry.plan, *precision);
+        let lane = Lane { number: 0, tag: 0, asked, threshold, key: 0 };
+        if !writes {
+            return Ok(Begun { lane, lanes: lanes(0)?.lanes, files: None });
+        }
+        let labels = world.labels();
+        let resolved = Resolved::new(options, store, labels)?;
+        let cut = Cut::new(resolved.nodes.len() as u64, top, nodes, rows_per_file);
+        // What writing takes; without answerers.
+        let lanes = lanes(Budget::of_files(&cut, nodes).bytes())?;
+        progress.all_sources.store(cut.sources, Ordering::Relaxed);
+        let mut place = Place::new(options)?;
+        let restart_prob = world.restart_prob();
+        let mut described = Asked::new(options, restart_prob);
+        described.method = Method::Combine;
+        let from = Described { index: Some(entry), restart_prob, graph_digest: world.graph_digest(), labels };
+        let mut parameters = parameters(options, from, &resolved, &described, &cut);
+        parameters.graph = Some("sharded".to_owned());
+        let manifest = place.begin(&parameters)?;
+        let (sealed, open) = divide(&manifest, &cut, progress);
+        let sort = |sources: &mut [(NodeId, u32)]| sources.sort_unstable();
+        let job = Arc::new(Job {
+            labels: labels.clone(),
+            order: in_order(sort, &resolved.nodes, &cut).map(|(_, place)| place).collect(),
+            nodes: resolved.nodes,
+            cut,
+            open,
+            asked: described,
+            format: options.format,
+            progress: Arc::clone(progress),
+            failure: Mutex::new(None),
+        });
+        let writer = writer::start(options.out.clone(), manifest, &job)?;
+        let files = Some((Arc::clone(&job), writer.queue()));
+        let known = Known {
+            method: Method::Combine,
+            restart_prob,
+            index: parameters.index,
+            pilot: None,
+            planned_bytes: lanes.bytes,
+        };
+        let skipped_unknown = resolved.skipped_unknown;
+        let began = Instant::now();
+        *writing.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Writing { writer, job, skipped_unknown, sealed, known, began, place });
+        Ok(Begun { lane, lanes: lanes.lanes, files })
+    }
+}
+
+fn answer(
+    processes: &Processes,
+    job: sharded::work::Job,
+    starting: &Arc<Starting>,
+    tick: &mut dyn FnMut(),
+) -> Result<()> {
+    let starting = Arc::clone(starting);
+    let work = move |worker: &mut Worker| {
+        let Prepared { worked, begun } = match prepare(worker, &job, |world| starting.begin(world)) {
+            Ok(prepared) => prepared,
+            Err(told) => return told,
+        };
+        let (lane, lanes, files) = match begun {
+            Some(Begun { lane, lanes, files }) => (Some(lane), lanes, files.filter(|_| worker.index() == 0)),
+            None => (None, 0, None),
+        };
+        let blocks: Vec<Task> = files.iter().flat_map(|(files, _)| blocks(&files.open, &files.cut, lanes)).collect();
+        let report = Rc::new(|lane: &Lane, answer: Answer| piece(lane.tag, answer));
+        let (mut rest, writing) = (blocks.clone().into_iter(), files.clone());
+        let next = move || match (rest.next(), &writing, lane) {
+            (Some(task), Some((files, _)), Some(lane)) => Next::Block(block(files, &task, lane)),
+            _ => Next::End,
+        };
+        sharded::work::answer(worker, &worked, report, |_, pieces| seal(pieces, files, &blocks), next)
     };
     match processes.run(work, tick)?.into_iter().flatten().flatten().next() {
         Some(what) => Err(Error::Request { what: format!("a process failed: {what}") }),
@@ -255,22 +283,20 @@ fn block(files: &Job, task: &Task, lane: Lane) -> Block {
     block
 }
 
-/// The answer of one source, which its place in the order of answering tells.
-fn piece(cut: &Cut, place: u64, answer: Answer) -> Piece {
-    let part = u32::try_from(place / cut.part_sources).expect("parts have enough sources for 32 bits");
-    let mut gathering = Gathering::new(Task { worker: 0, part, first: place, end: place + 1 }, Vec::new());
+/// The answer of one source, which its place in the order of answering tells. What part that is in, the first worker knows.
+fn piece(place: u64, answer: Answer) -> Piece {
+    let mut gathering = Gathering::new(Task { worker: 0, part: 0, first: place, end: place + 1 }, Vec::new());
     gathering.take(vec![Some(answer)]);
     gathering.finish()
 }
 
 /// Collects all answers on worker 0 and hands complete parts to the writer, as the seal of any batch does.
 fn seal<'scope>(
-    _scope: Scope<'scope, u64>,
     pieces: Stream<'scope, u64, Vec<Piece>>,
     files: Option<(Arc<Job>, Queue<Part>)>,
     blocks: &[Task],
 ) -> Stream<'scope, u64, Vec<()>> {
-    let progress = files.as_ref().map(|(files, _)| Arc::clone(&files.progress));
+    let job = files.as_ref().map(|(files, _)| Arc::clone(files));
     let to_writer = ToWorker::new(|_: &Piece| 0);
     let counted = pieces.unary::<timely::container::CapacityContainerBuilder<Vec<Piece>>, _, _, _>(
         to_writer,
@@ -278,10 +304,11 @@ fn seal<'scope>(
         move |_, _| {
             move |input, output| {
                 input.for_each(|stamp, pieces: &mut Vec<Piece>| {
-                    if let Some(progress) = &progress {
+                    if let Some(Job { progress, cut, .. }) = job.as_deref() {
                         let rows: usize = pieces.iter().map(|piece| piece.rows.len()).sum();
                         progress.sources.fetch_add(pieces.len() as u64, Ordering::Relaxed);
                         progress.rows.fetch_add(rows as u64, Ordering::Relaxed);
+                        pieces.iter_mut().for_each(|piece| piece.task.part = cut.part_of(piece.task.first));
                     }
                     output.session(&stamp).give_container(pieces);
                 });

@@ -33,7 +33,7 @@ pub(super) struct Part {
 pub(super) fn start(directory: PathBuf, mut manifest: Manifest, job: &Arc<Job>) -> Result<Writer<Part, Manifest>> {
     let (writing, stopping) = (Arc::clone(job), Arc::clone(job));
     let write_all = move |parts: &mut dyn Iterator<Item = Part>| {
-        let mut stretcher = Stretcher::new(&writing.world.labels);
+        let mut stretcher = Stretcher::new(&writing.labels);
         for part in parts {
             manifest.add(write_part(&directory, &part, &writing, &mut stretcher)?);
             if manifest.parts.len() == writing.cut.parts() as usize {
@@ -54,7 +54,7 @@ fn write_part(directory: &Path, part: &Part, job: &Job, stretcher: &mut Stretche
     let Range { start, end } = job.cut.part(part.number);
     let (nodes, order) = (job.nodes(start..end), job.order(start..end));
     let mut output = Output::create(&temporary)?;
-    let mut sink = Sink::new(job.format, &mut output, job.world.labels.are_integers(), &temporary)?;
+    let mut sink = Sink::new(job.format, &mut output, job.labels.are_integers(), &temporary)?;
     let rows = stretcher.stretches(nodes, order, &part.pieces, STRETCH_ROWS, |stretch| sink.write(stretch))?;
     sink.finish()?;
     let (bytes, checksum) = output.persist(&directory.join(&file))?;
@@ -75,7 +75,7 @@ fn write_part(directory: &Path, part: &Part, job: &Job, stretcher: &mut Stretche
 
 impl Job {
     fn first_id(&self, nodes: &[NodeId]) -> Result<String> {
-        Ok(self.world.labels.id(*nodes.first().expect("a part has a source"))?)
+        Ok(self.labels.id(*nodes.first().expect("a part has a source"))?)
     }
 }
 

@@ -35,6 +35,7 @@ use crate::assembly::{Queue, Writer};
 use crate::error::{Error, Result, in_full};
 use crate::graph_mode::GraphMode;
 use crate::processes::{Loss, LossKind, Processes, Traffic, agree};
+use crate::rows::Readers;
 use crate::telemetry::{Standing, finish_reporting, log_timely, resident_bytes};
 use crate::workers::thread_seconds;
 
@@ -187,7 +188,7 @@ fn sharded(
     // Each worker lets go of the files when it has its rows: mapped pages count as this process's.
     let parts = Arc::new(parts);
     let held: Mutex<Vec<Arc<RowParts>>> = Mutex::new(vec![parts; workers]);
-    let seen: Mutex<Vec<(usize, Arc<RowParts>, sharded::Readers)>> = Mutex::default();
+    let seen: Mutex<Vec<(usize, Arc<RowParts>, Readers)>> = Mutex::default();
     let seen = Arc::new(seen);
     let (found, first) = (Arc::clone(&seen), Arc::clone(first));
     let (begun, wanted) = (options.clone(), options.clone());

@@ -24,6 +24,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 
+use serde_json::Value;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::Operator;
@@ -31,6 +32,7 @@ use timely::worker::Worker;
 use walkprint_engine::error::Error as EngineError;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::kinds::Kinds;
+use walkprint_engine::labels::Labels;
 use walkprint_engine::query::{Answer, Method};
 use walkprint_engine::store::Store;
 
@@ -38,13 +40,13 @@ pub use connection::ask;
 pub use printed::{Provenance, as_json};
 pub use question::{Id, Request, Seed, typed_seed};
 
-use crate::choice::{Wanted, choose_index};
+use crate::choice::Wanted;
 use crate::error::{Error, Result};
 use crate::processes::Processes;
 use crate::sharded::budget::{Budget, Measures};
 use crate::sharded::lane::{Asked, Lane};
 use crate::sharded::tracks::{Block, Next};
-use crate::sharded::work::{Job, work};
+use crate::sharded::work::{Job, Prepared, Told, answer, prepare};
 use crate::sharded::world::World;
 use crate::sharded::{USUAL_PRECISION, first_threshold};
 
@@ -111,53 +113,41 @@ pub fn serve(
         return Err(Error::Request { what });
     }
     let store = Store::open(store)?;
-    let (graph, labels) = (store.graph()?, store.labels()?);
-    let wanted =
-        Wanted { index: options.index.as_deref(), restart_prob: options.restart_prob, method: Method::Combine };
-    let (index, _) = choose_index(&store, &graph, wanted)?;
-    let index = index.ok_or_else(|| Error::Request { what: "a server needs an index".into() })?;
-    let world = Arc::new(World::new(graph, labels, index));
-    let (nodes, edges) = world.size();
-    let lanes = Budget::new(
-        Measures {
-            nodes: nodes as u64,
-            edges: edges as u64,
-            weighted: world.is_weighted(),
-            index: world.index().entry(),
-            precision: USUAL_PRECISION,
-            workers: (processes.workers() as u64, processes.all_workers() as u64),
-            besides: if options.uniform { 12 * nodes as u64 } else { 0 },
-        },
-        options.memory_bytes,
-    )?
-    .lanes;
-    let job = Job {
-        owners: world.owners(processes.all_workers()),
-        world: Arc::clone(&world),
-        workers: processes.workers(),
-        uniform: options.uniform,
-    };
-    let kinds = Arc::new(store.kinds()?);
+    let (process, wanted) = (processes.process(), Method::Combine);
+    let wanted = Wanted { index: options.index.as_deref(), restart_prob: options.restart_prob, method: wanted };
+    let world = Arc::new(World::open(&store, wanted, process == 0)?);
+    let job = Job { world: Arc::clone(&world), workers: processes.workers(), uniform: options.uniform };
     let (questions, waiting) = channel();
-    let desk = (processes.process() == 0).then(|| {
+    let desk = (process == 0).then(|| {
         let questions = Mutex::new(questions);
         Arc::new(Desk { world: Arc::clone(&world), uniform: options.uniform, questions, worker: OnceLock::new() })
     });
-    if let Some(desk) = &desk {
-        let path = Path::new("--listen").join(options.listen.to_string());
-        let listener = TcpListener::bind(options.listen).map_err(EngineError::io(&path, "listen"))?;
-        let address = listener.local_addr().map_err(EngineError::io(&path, "listen"))?;
-        connection::listen(listener, Arc::clone(desk), Arc::clone(stop))?;
-        ready(address);
-    }
+    // Before the long way of rows and labels: an address that is taken is known at once.
+    let listener = match &desk {
+        None => None,
+        Some(_) => {
+            let path = Path::new("--listen").join(options.listen.to_string());
+            let listener = TcpListener::bind(options.listen).map_err(EngineError::io(&path, "listen"))?;
+            let address = listener.local_addr().map_err(EngineError::io(&path, "listen"))?;
+            Some((listener, address))
+        }
+    };
+    let (opening, opened) = channel();
     let serving = Serving {
         job,
-        kinds,
+        kinds: Arc::new(store.kinds()?),
         desk,
-        lanes: usize::try_from(lanes).unwrap_or(usize::MAX),
+        options: options.clone(),
+        workers: (processes.workers() as u64, processes.all_workers() as u64),
         waiting: Mutex::new(Some(waiting)),
+        listener: Mutex::new(listener.map(|(listener, address)| (listener, address, opening))),
         stop: Arc::clone(stop),
     };
+    let mut tick = || {
+        opened.try_iter().for_each(&mut *ready);
+        tick();
+    };
+    let tick = &mut tick;
     let told = processes.run(move |worker| serving.work(worker), tick)?;
     match world.failure() {
         Some(error) => Err(error),
@@ -173,38 +163,76 @@ struct Serving {
     job: Job,
     kinds: Arc<Option<Kinds>>,
     desk: Option<Arc<Desk>>,
-    lanes: usize,
+    options: ServeOptions,
+    /// Workers of a process, and of all.
+    workers: (u64, u64),
     /// For worker 0.
     waiting: Mutex<Option<Receiver<Waiting>>>,
+    /// For worker 0: where it listens, and whom it tells that it does.
+    listener: Mutex<Option<(TcpListener, SocketAddr, Sender<SocketAddr>)>>,
     stop: Arc<AtomicBool>,
 }
 
 impl Serving {
-    fn work(&self, worker: &mut Worker) -> Vec<Option<String>> {
+    /// Reckons the memory. Gives the lanes of a block.
+    fn begin(&self, world: &World) -> Result<usize> {
+        let (nodes, edges) = world.size();
+        let measures = Measures {
+            nodes: nodes as u64,
+            edges: edges as u64,
+            weighted: world.is_weighted(),
+            index: world.index().entry(),
+            precision: USUAL_PRECISION,
+            workers: self.workers,
+            besides: if self.options.uniform { 12 * nodes as u64 } else { 0 },
+            in_shards: world.in_shards(),
+        };
+        let lanes = Budget::new(measures, self.options.memory_bytes)?.lanes;
+        Ok(usize::try_from(lanes).unwrap_or(usize::MAX))
+    }
+
+    /// Takes connections from now on.
+    fn open(&self) -> Result<()> {
+        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(((listener, address, opening), desk)) = listener.zip(self.desk.as_ref()) {
+            connection::listen(listener, Arc::clone(desk), Arc::clone(&self.stop))?;
+            let _ = opening.send(address); // who has gone does not want to know
+        }
+        Ok(())
+    }
+
+    fn work(&self, worker: &mut Worker) -> Told {
+        let Prepared { worked, begun } = match prepare(worker, &self.job, |world| self.begin(world)) {
+            Ok(prepared) => prepared,
+            Err(told) => return told,
+        };
+        let lanes = begun.unwrap_or(1);
         let waiting = match worker.index() {
             0 => self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take(),
             _ => None,
         };
         if let Some(desk) = self.desk.as_ref().filter(|_| worker.index() == 0) {
             let _ = desk.worker.set(std::thread::current()); // nobody else does
+            if let Err(error) = self.open() {
+                self.job.world.fail(error);
+            }
         }
         let (kinds, world) = (Arc::clone(&self.kinds), Arc::clone(&self.job.world));
         let report = Rc::new(move |lane: &Lane, answer: Answer| {
             let printed = as_json(&answer, kinds.as_ref().as_ref(), Provenance::of(world.index().entry()));
-            (lane.tag, printed.to_string())
+            let nodes: Vec<NodeId> = answer.results.iter().map(|result| result.node).collect();
+            (lane.tag, printed.to_string(), nodes)
         });
         // Who asked, by tag; only worker 0 has any.
         let askers: Rc<std::cell::RefCell<HashMap<u64, Sender<String>>>> = Rc::default();
         let (asked, mut tag) = (Rc::clone(&askers), 0);
-        let plan = self.job.world.index().plan().clone();
+        let plan = self.job.world.index().entry().plan.clone();
         let next = || {
             if self.stop.load(Ordering::Relaxed) {
                 return Next::End;
             }
             let mut block = Block::default();
-            for Waiting { asked: question, seeds, reply } in
-                waiting.iter().flat_map(Receiver::try_iter).take(self.lanes)
-            {
+            for Waiting { asked: question, seeds, reply } in waiting.iter().flat_map(Receiver::try_iter).take(lanes) {
                 let threshold = first_threshold(&plan, question.precision);
                 block.add(Lane { number: 0, tag, asked: question, threshold, key: 0 }, &seeds);
                 asked.borrow_mut().insert(tag, reply);
@@ -212,18 +240,21 @@ impl Serving {
             }
             if block.is_empty() { Next::Wait } else { Next::Block(block) }
         };
-        work(
+        let world = Arc::clone(&self.job.world);
+        answer(
             worker,
-            &self.job,
+            &worked,
             report,
             move |_, answers| {
-                let to_first = Exchange::new(|_: &(u64, String)| 0);
+                let to_first = Exchange::new(|_: &Printed| 0);
                 answers.unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(to_first, "Reply", move |_, _| {
                     move |input, _output| {
-                        input.for_each(|_, answers: &mut Vec<(u64, String)>| {
-                            for (tag, answer) in answers.drain(..) {
-                                if let Some(asker) = askers.borrow_mut().remove(&tag) {
-                                    let _ = asker.send(answer); // who has hung up does not want it
+                        input.for_each(|_, answers: &mut Vec<Printed>| {
+                            for (tag, answer, nodes) in answers.drain(..) {
+                                let Some(asker) = askers.borrow_mut().remove(&tag) else { continue };
+                                match with_ids(answer, &nodes, world.labels()) {
+                                    Ok(answer) => drop(asker.send(answer)), // who has hung up does not want it
+                                    Err(error) => world.fail(error),
                                 }
                             }
                         });
@@ -233,4 +264,22 @@ impl Serving {
             next,
         )
     }
+}
+
+/// An answer on its way to the first worker: who asked, the answer as it is printed, and the nodes of its results.
+type Printed = (u64, String, Vec<NodeId>);
+
+/// Gives results their ids where those who put the answer together could not.
+fn with_ids(printed: String, nodes: &[NodeId], labels: &Labels) -> Result<String> {
+    let damaged = || Error::Request { what: "an answer came damaged from another process".into() };
+    let mut answer: Value = serde_json::from_str(&printed).map_err(|_| damaged())?;
+    let results = answer["results"].as_array_mut().filter(|results| results.len() == nodes.len());
+    let mut changed = false;
+    for (result, &node) in results.ok_or_else(damaged)?.iter_mut().zip(nodes) {
+        if result["id"] == "" {
+            result["id"] = labels.id(node)?.into();
+            changed = true;
+        }
+    }
+    Ok(if changed { answer.to_string() } else { printed })
 }

@@ -15,6 +15,8 @@
 //! two lanes meet; *N* is therefore taken times the lanes, up to the number of nodes. Every worker holds 8 bytes a node
 //! and, while an answer is put together, 64 *N*. Lanes of two blocks are in memory at a time. Most lanes hold far less: few
 //! amounts are above the threshold in any round.
+//!
+//! Rows that come from other processes are there twice until all of them have come.
 
 use walkprint_engine::index::IndexEntry;
 
@@ -28,6 +30,9 @@ const MOST_LANES: u64 = 64;
 const PROGRAM_BYTES: u64 = 48 << 20;
 /// What a worker's thread holds besides.
 const WORKER_BYTES: u64 = 24 << 20;
+
+/// What a row that came from another process takes besides its edges: its head, and where it lies.
+const RECEIVED_ROW_BYTES: u64 = 64;
 
 /// The memory that answering takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +55,8 @@ pub(crate) struct Measures<'a> {
     pub(crate) workers: (u64, u64),
     /// What the process holds for other purposes.
     pub(crate) besides: u64,
+    /// Whether rows may come from other processes.
+    pub(crate) in_shards: bool,
 }
 
 impl Budget {
@@ -58,7 +65,7 @@ impl Budget {
     /// # Errors
     /// When not even one fits: the message says how much memory it would take.
     pub(crate) fn new(measures: Measures<'_>, memory_bytes: u64) -> Result<Budget> {
-        let Measures { nodes, edges, weighted, index, precision, workers: (own, all), besides } = measures;
+        let Measures { nodes, edges, weighted, index, precision, workers: (own, all), besides, in_shards } = measures;
         let processes = (all / own).max(1);
         let row_edge: u64 = if weighted { 12 } else { 4 };
         let shards = (row_edge * edges + 16 * nodes) / processes;
@@ -75,9 +82,13 @@ impl Budget {
         let lane = (80 * met + 32 * crossed).saturating_add(packed) / processes;
         let alone = (64 * met + 8 * nodes) * own;
         let fixed = fixed.saturating_add(alone);
+        let gathering = if in_shards { shards + RECEIVED_ROW_BYTES * nodes / processes } else { 0 };
         let planned = |lanes: u64| {
             let cells = 24 * nodes.min(met.saturating_mul(lanes)) / processes;
-            fixed.saturating_add((TRACKS as u64).saturating_mul(lanes.saturating_mul(lane.saturating_add(cells))))
+            // What is held while rows come together is let go before the first answer.
+            fixed.saturating_add(gathering).max(
+                fixed.saturating_add((TRACKS as u64).saturating_mul(lanes.saturating_mul(lane.saturating_add(cells)))),
+            )
         };
         let lanes = (1..=MOST_LANES).take_while(|&lanes| planned(lanes) <= memory_bytes).last().unwrap_or(0);
         if lanes == 0 {
@@ -115,8 +126,16 @@ mod tests {
         };
         let lanes = |precision: f64, workers: (u64, u64), memory: u64| {
             let (nodes, edges) = (4_000_000, 28_000_000);
-            let measures =
-                Measures { nodes, edges, weighted: false, index: &index, precision, workers, besides: 1 << 20 };
+            let measures = Measures {
+                nodes,
+                edges,
+                weighted: false,
+                index: &index,
+                precision,
+                workers,
+                besides: 1 << 20,
+                in_shards: true,
+            };
             Budget::new(measures, memory).map(|budget| {
                 assert!(budget.bytes <= memory);
                 budget.lanes

@@ -13,12 +13,12 @@ use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::Operator;
-use walkprint_engine::graph::Owners;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::query::returns;
 
+use super::homes::Homes;
 use super::lane::{Left, home};
-use super::world::{World, fingerprint_home};
+use super::world::World;
 use crate::error::Result;
 
 /// A fingerprint, and what lanes of one worker have left at its node.
@@ -49,11 +49,11 @@ pub(super) struct Returns {
 /// Reads the fingerprints of all nodes at which something is left, when the frontier has passed the end of the phase.
 pub(super) fn fingerprints<'scope>(
     left: Stream<'scope, u64, Vec<Left>>,
-    owners: Arc<Owners>,
+    homes: Homes,
     world: Arc<World>,
 ) -> Stream<'scope, u64, Vec<Parcel>> {
     let workers = left.scope().peers();
-    let by_home = Exchange::new(move |left: &Left| fingerprint_home(&owners, left.node));
+    let by_home = Exchange::new(move |left: &Left| homes.of(left.node));
     left.unary_frontier::<CapacityContainerBuilder<Vec<Parcel>>, _, _, _>(by_home, "Fingerprints", move |_, _| {
         let mut phases: BTreeMap<u64, (Capability<u64>, Vec<Left>)> = BTreeMap::new();
         move |(input, frontier), output| {
@@ -95,10 +95,10 @@ fn parcels(world: &World, standing: &[Left], workers: usize) -> Result<impl Iter
 /// Says how often walks come back to the nodes that workers wish to know of.
 pub(super) fn look_up<'scope>(
     wishes: Stream<'scope, u64, Vec<Wish>>,
-    owners: Arc<Owners>,
+    homes: Homes,
     world: Arc<World>,
 ) -> Stream<'scope, u64, Vec<Returns>> {
-    let by_home = Exchange::new(move |wish: &Wish| fingerprint_home(&owners, wish.node));
+    let by_home = Exchange::new(move |wish: &Wish| homes.of(wish.node));
     wishes.unary::<CapacityContainerBuilder<Vec<Returns>>, _, _, _>(by_home, "Returns", move |_, _| {
         move |input, output| {
             input.for_each(|stamp, wishes: &mut Vec<Wish>| {

@@ -129,7 +129,7 @@ pub(super) fn gather<'scope>(
         let mut phases: BTreeMap<u64, Phase> = BTreeMap::new();
         let mut waiting: VecDeque<Work> = VecDeque::new();
         let mut kept: HashMap<u32, Vec<Amount>> = HashMap::new();
-        let mut gathered = Gathered::new(world.labels().len());
+        let mut gathered = Gathered::new(world.size().0);
         move |frontiers| {
             // Every lane of a phase comes by `lanes`: their capabilities are enough.
             lanes_in.for_each(|stamp, lanes: &mut Vec<Lane>| {

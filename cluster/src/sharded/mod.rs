@@ -36,6 +36,12 @@ pub(crate) mod lane;
 
 pub(crate) mod world;
 
+mod homes;
+
+mod labels;
+
+mod rows;
+
 mod window;
 
 mod residuals;

@@ -56,7 +56,7 @@ pub(crate) fn dangling(worker: &mut Worker, shard: &GraphShard) -> RoaringBitmap
 /// Cost: about `ln(1 / residual) / restart_prob` passes over all edges. Memory: 56 bytes a node over all workers, and 20 a
 /// node in each process.
 pub(crate) fn uniform(worker: &mut Worker, workers_of_process: usize, worked: &Worked) {
-    let Worked { world, shard, dangling } = worked;
+    let Worked { world, shard, dangling, .. } = worked;
     let (nodes, edges) = world.size();
     let (peers, index) = (worker.peers(), worker.index());
     let is_first = index.is_multiple_of(workers_of_process);

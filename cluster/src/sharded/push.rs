@@ -59,7 +59,7 @@ pub(super) fn push<'scope>(
     let mut left = OutputBuilder::<_, CapacityContainerBuilder<Vec<Left>>>::from(left);
     builder.build(move |_capabilities| {
         let (own, worker) = (Rc::clone(&shard), u32::try_from(shard.worker()).expect("workers are counted in 32 bits"));
-        let mut state = Residuals::new(shard, world.index().plan().clone());
+        let mut state = Residuals::new(shard, world.index().entry().plan.clone());
         let mut rounds: BTreeMap<u64, Round> = BTreeMap::new();
         let mut ends: BTreeMap<u64, (Capability<u64>, Capability<u64>)> = BTreeMap::new();
         move |frontiers| {

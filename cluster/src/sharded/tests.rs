@@ -21,9 +21,10 @@ use walkprint_engine::store::Store;
 use super::first_threshold;
 use super::lane::{Asked, Lane};
 use super::tracks::{Block, Next};
-use super::work::{Job, work};
+use super::work::{Job, Prepared, answer, prepare};
 use super::world::World;
 use crate::build::{BuildOptions, BuildProgress, ShardedCut, build_index};
+use crate::choice::Wanted;
 use crate::graph_mode::GraphMode;
 use crate::load::store_edges;
 use crate::processes::Processes;
@@ -105,9 +106,8 @@ fn open(place: &TempDir) -> Store {
 }
 
 fn world(store: &Store) -> World {
-    let graph = store.graph().unwrap();
-    let index = store.index("default", &graph).unwrap();
-    World::new(graph, store.labels().unwrap(), index)
+    let wanted = Wanted { index: None, restart_prob: None, method: Method::Combine };
+    World::open(store, wanted, true).unwrap()
 }
 
 /// A question of these tests.
@@ -133,11 +133,12 @@ fn askings(precision: f64, top: usize) -> Vec<Asking> {
 /// The answers of so many workers, in blocks of so many lanes.
 fn answers(store: &Store, askings: &[Asking], workers: usize, lanes: usize) -> Vec<Answer> {
     let world = Arc::new(world(store));
-    let job = Job { owners: world.owners(workers), world: Arc::clone(&world), workers, uniform: true };
+    let job = Job { world: Arc::clone(&world), workers, uniform: true };
     let found: Arc<Mutex<BTreeMap<u64, Answer>>> = Arc::default();
     let (kept, askings) = (Arc::clone(&found), askings.to_vec());
     let work = move |worker: &mut timely::worker::Worker| {
         let kept = Arc::clone(&kept);
+        let Prepared { worked, .. } = prepare(worker, &job, |_| Ok(())).map_err(|told| panic!("{told:?}")).unwrap();
         let report = Rc::new(move |lane: &Lane, answer: Answer| {
             kept.lock().unwrap().insert(lane.tag, answer);
             lane.tag
@@ -146,14 +147,14 @@ fn answers(store: &Store, askings: &[Asking], workers: usize, lanes: usize) -> V
         let next = || {
             let mut block = Block::default();
             for (asking, tag) in rest.borrow_mut().by_ref().take(lanes) {
-                let threshold = first_threshold(job.world.index().plan(), asking.asked.precision);
+                let threshold = first_threshold(&job.world.index().entry().plan, asking.asked.precision);
                 block.add(Lane { number: 0, tag, asked: asking.asked, threshold, key: 0 }, asking.seeds.weights());
             }
             if block.is_empty() { Next::End } else { Next::Block(block) }
         };
-        work(
+        let _told = answer(
             worker,
-            &job,
+            &worked,
             report,
             |_, tags| {
                 tags.unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(Exchange::new(|_: &u64| 0), "All", |_, _| {
@@ -229,7 +230,7 @@ fn damaged_fingerprints_are_reported_and_nobody_waits() {
     }
     for workers in [1, 3] {
         let world = Arc::new(world(&store));
-        let job = Job { owners: world.owners(workers), world: Arc::clone(&world), workers, uniform: false };
+        let job = Job { world: Arc::clone(&world), workers, uniform: false };
         let work = move |worker: &mut timely::worker::Worker| {
             let mut asked = false;
             let next = || {
@@ -241,7 +242,9 @@ fn damaged_fingerprints_are_reported_and_nobody_waits() {
                 block.add(Lane { number: 0, tag: 0, asked, threshold: 0.01, key: 0 }, &[(1, 1.0)]);
                 Next::Block(block)
             };
-            work(worker, &job, Rc::new(|_, _| ()), |_, tags| tags, next);
+            let prepared = prepare(worker, &job, |_| Ok(()));
+            let Prepared { worked, .. } = prepared.map_err(|told| panic!("{told:?}")).unwrap();
+            let _told = answer(worker, &worked, Rc::new(|_, _| ()), |_, tags| tags, next);
         };
         Processes::alone(workers).run(work, &mut || {}).unwrap();
         assert!(world.failure().is_some_and(|error| error.to_string().contains("fingerprint")));

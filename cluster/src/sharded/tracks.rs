@@ -21,6 +21,7 @@ use walkprint_engine::ids::NodeId;
 use super::amount::{Amount, units};
 use super::fingerprints::{fingerprints, look_up};
 use super::gather::{finish, gather};
+use super::homes::Homes;
 use super::lane::{Lane, Report, key};
 use super::push::push;
 use super::time;
@@ -37,6 +38,7 @@ type Input<T> = InputHandle<u64, CapacityContainerBuilder<Vec<T>>>;
 pub(crate) struct Worked {
     pub(crate) world: Arc<World>,
     pub(crate) shard: Rc<GraphShard>,
+    pub(super) homes: Homes,
     pub(crate) dangling: Rc<RoaringBitmap>,
 }
 
@@ -85,19 +87,18 @@ pub(crate) fn track<'scope, P: ExchangeData>(
     worked: &Worked,
     report: Report<P>,
 ) -> (Track, Stream<'scope, u64, Vec<P>>) {
-    let Worked { world, shard, dangling } = worked.clone();
+    let Worked { world, shard, homes, dangling } = worked.clone();
     let (mut seeds, mut lanes) = (Input::new(), Input::new());
     let (next_round, returned) = scope.feedback(1);
     let (next_phase, again) = scope.feedback(1);
     let residuals = seeds.to_stream(scope).concat(returned);
     let all_lanes = lanes.to_stream(scope).concat(again);
-    let owners = Arc::clone(shard.owners());
     let pushed = push(residuals, all_lanes.clone().broadcast(), shard, Arc::clone(&world));
     pushed.onward.connect_loop(next_round);
-    let parcels = fingerprints(pushed.left, Arc::clone(&owners), Arc::clone(&world));
+    let parcels = fingerprints(pushed.left, homes.clone(), Arc::clone(&world));
     let together = gather(all_lanes, pushed.paid, parcels, Rc::clone(&dangling), Arc::clone(&world));
     together.again.connect_loop(next_phase);
-    let returns = look_up(together.wishes, owners, Arc::clone(&world));
+    let returns = look_up(together.wishes, homes, Arc::clone(&world));
     let (probe, answers) = finish(together.drafts, returns, dangling, world, report).probe();
     (Track { seeds, lanes, probe }, answers)
 }

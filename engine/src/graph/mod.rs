@@ -41,7 +41,7 @@ pub(crate) use inflow::{InWeights, Region, SLICE, Stretch};
 pub use order::NodeOrder;
 pub use owners::{CHUNK, Owners};
 pub use rows::{Graph, Row, RowWeights};
-pub use shard::GraphShard;
+pub use shard::{GraphShard, RowsToOwn};
 pub use shard_builder::ShardBuilder;
 pub use shard_file::{ShardFile, ShardId};
 pub use walk_rows::{AliasSlot, CheckedRows, Steps, WalkRows};

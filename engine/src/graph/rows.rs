@@ -372,6 +372,25 @@ impl Graph {
         if self.is_weighted() { file.verify_section(ALIASES) } else { Ok(()) }
     }
 
+    /// Reads what answers read of a graph file and compares it with the checksums: row offsets, targets and weights.
+    ///
+    /// # Errors
+    /// When any byte is not the one that was written.
+    pub fn verify_rows(&self) -> Result<()> {
+        self.verify_row_sections(&SectionedFile::open(&self.path, FileKind::Graph)?)
+    }
+
+    /// [`Graph::verify_rows`] of the sections of any file.
+    pub(super) fn verify_row_sections(&self, file: &SectionedFile) -> Result<()> {
+        file.verify_section(OFFSETS)?;
+        file.verify_section(TARGETS)?;
+        if self.is_weighted() {
+            file.verify_section(WEIGHTS).and_then(|()| file.verify_section(TOTALS))
+        } else {
+            Ok(())
+        }
+    }
+
     /// Reads every byte of the graph file and compares it with the checksums, then checks the rows and adds them up for the
     /// digest.
     ///

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::owners::Owners;
-use super::rows::{Graph, Row, RowWeights};
+use super::rows::{Graph, Row};
 use crate::error::Result;
 use crate::ids::NodeId;
 
@@ -15,25 +15,59 @@ pub struct GraphShard {
     rows: Graph,
 }
 
+/// Rows that come together, one after the other.
+#[derive(Debug)]
+pub struct RowsToOwn {
+    targets: Vec<NodeId>,
+    /// None in a graph without weights.
+    weights: Option<Vec<f64>>,
+}
+
+impl RowsToOwn {
+    /// Adds edges of the row under way.
+    pub fn push(&mut self, row: &Row<'_>) {
+        self.extend(row.targets.iter().copied(), (0..row.degree()).map(|at| row.weight(at)));
+    }
+
+    /// Adds edges of the row under way: targets, and as many weights, which count in a weighted graph only.
+    pub fn extend(&mut self, targets: impl Iterator<Item = NodeId>, weights: impl Iterator<Item = f64>) {
+        self.targets.extend(targets);
+        if let Some(all) = &mut self.weights {
+            all.extend(weights);
+        }
+        debug_assert!(self.weights.as_ref().is_none_or(|weights| weights.len() == self.targets.len()));
+    }
+}
+
 impl GraphShard {
     /// A worker's rows, copied from a graph that this process can read. Cost: the rows are read once.
     ///
     /// # Errors
     /// When a row is damaged.
     pub fn of(graph: &Graph, owners: &Arc<Owners>, worker: usize) -> Result<GraphShard> {
-        let (mut offsets, mut targets) = (vec![0], Vec::new());
-        let mut weights = graph.is_weighted().then(Vec::new);
+        GraphShard::collect(owners, worker, graph.is_weighted(), |node, rows| {
+            rows.push(&graph.row(node)?);
+            Ok(())
+        })
+    }
+
+    /// A worker's rows, from wherever they are: `add` is called with each of its nodes, ascending, and adds the node's row.
+    ///
+    /// # Errors
+    /// Those of `add`; when the weights of a row add up to infinity, or to next to nothing.
+    pub fn collect(
+        owners: &Arc<Owners>,
+        worker: usize,
+        weighted: bool,
+        mut add: impl FnMut(NodeId, &mut RowsToOwn) -> Result<()>,
+    ) -> Result<GraphShard> {
+        let mut rows = RowsToOwn { targets: Vec::new(), weights: weighted.then(Vec::new) };
+        let mut offsets = vec![0];
         for node in owners.nodes_of(worker) {
-            let row = graph.row(node)?;
-            targets.extend_from_slice(row.targets);
-            match (&mut weights, row.weights) {
-                (Some(all), RowWeights::Single(own)) => all.extend(own.iter().map(|&weight| f64::from(weight))),
-                (Some(all), RowWeights::Double(own)) => all.extend_from_slice(own),
-                _ => {}
-            }
-            offsets.push(targets.len() as u64);
+            add(node, &mut rows)?;
+            offsets.push(rows.targets.len() as u64);
         }
-        let rows = Graph::from_rows(offsets, targets, weights)?;
+        let rows = Graph::from_rows(offsets, rows.targets, rows.weights)?;
         Ok(GraphShard { owners: Arc::clone(owners), worker, rows })
     }
 

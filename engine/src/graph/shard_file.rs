@@ -140,6 +140,14 @@ impl ShardFile {
         self.rows.verify_walk_sections(&SectionedFile::open(self.rows.path(), FileKind::Shard)?)
     }
 
+    /// Reads what answers read of the shard and compares it with the checksums, as [`Graph::verify_rows`] does.
+    ///
+    /// # Errors
+    /// When any byte is not the one that was written.
+    pub fn verify_rows(&self) -> Result<()> {
+        self.rows.verify_row_sections(&SectionedFile::open(self.rows.path(), FileKind::Shard)?)
+    }
+
     /// Reads every byte of a shard and compares it with the checksums, then checks the rows.
     ///
     /// # Errors

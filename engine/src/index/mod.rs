@@ -13,10 +13,13 @@
 //! ```
 //!
 //! **An index refuses a graph or a plan whose digest is not its own.** (Test: `tests/tests/hostile_bytes.rs`.)
-//! [`SegmentWriter`] writes one segment, [`Segment`] reads one, [`Index`] reads them all.
+//! [`SegmentWriter`] writes one segment, [`Segment`] reads one, [`Index`] reads them all, and
+//! [`IndexParts`] those that are here.
 
+mod parts;
 mod reader;
 mod segment;
 
+pub use parts::IndexParts;
 pub use reader::{Index, IndexEntry, SegmentEntry, fingerprint_digest, open_segment};
 pub use segment::{Segment, SegmentId, SegmentWriter};

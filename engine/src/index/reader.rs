@@ -62,22 +62,7 @@ impl Index {
     /// When the index was built from another graph, does not cover all sources, or a segment is not the one that the
     /// manifest lists.
     pub fn open(store: &Path, entry: &IndexEntry, nodes: usize, graph_digest: u128) -> Result<Index> {
-        let directory = store.join(&entry.directory);
-        let expected = format!("{graph_digest:032x}");
-        if entry.graph_digest != expected {
-            let got = entry.graph_digest.clone();
-            return Err(Error::Mismatch { path: directory, what: "this index was built from graph", expected, got });
-        }
-        let mut next = 0;
-        for segment in &entry.segments {
-            if segment.pipeline.first != next || segment.pipeline.end <= next {
-                return Err(Error::damaged(&directory, format!("no segment begins at source {next}")));
-            }
-            next = segment.pipeline.end;
-        }
-        if next as usize != nodes {
-            return Err(Error::damaged(&directory, format!("its segments cover {next} of {nodes} sources")));
-        }
+        let directory = check_entry(store, entry, nodes, graph_digest)?;
         let plan_digest = entry.plan.digest();
         let open = |expected: &SegmentEntry| {
             open_segment(&directory.join(&expected.file), expected, graph_digest, plan_digest)
@@ -147,6 +132,27 @@ impl Index {
         }
         Ok(entries)
     }
+}
+
+/// Makes sure that an index is one of a graph, and that its segments hold every source once. Gives its directory.
+pub(super) fn check_entry(store: &Path, entry: &IndexEntry, nodes: usize, graph_digest: u128) -> Result<PathBuf> {
+    let directory = store.join(&entry.directory);
+    let expected = format!("{graph_digest:032x}");
+    if entry.graph_digest != expected {
+        let got = entry.graph_digest.clone();
+        return Err(Error::Mismatch { path: directory, what: "this index was built from graph", expected, got });
+    }
+    let mut next = 0;
+    for segment in &entry.segments {
+        if segment.pipeline.first != next || segment.pipeline.end <= next {
+            return Err(Error::damaged(&directory, format!("no segment begins at source {next}")));
+        }
+        next = segment.pipeline.end;
+    }
+    if next as usize != nodes {
+        return Err(Error::damaged(&directory, format!("its segments cover {next} of {nodes} sources")));
+    }
+    Ok(directory)
 }
 
 /// Opens a segment, wherever it lies, and makes sure that it is the one that the manifest lists. Cost: constant.

@@ -597,7 +597,7 @@ impl<'a> Answerer<'a> {
         });
         // One more than is shown: whether the last one's rank is stable depends on it.
         let beyond = if question.settle { BEYOND } else { 1 };
-        let best = ranking::best(self.labels, debiased, question.top.saturating_add(beyond), tie)?;
+        let best = ranking::best(|node| self.labels.rank(node), debiased, question.top.saturating_add(beyond), tie)?;
         if best.is_empty() && filter.is_set() {
             let scored = self.candidates(scaling).filter(|candidate| 0.0 < candidate.score);
             return Err(filter.nothing_left(scored.map(|candidate| candidate.node)));

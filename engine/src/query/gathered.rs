@@ -41,14 +41,27 @@ const ROUNDING: f64 = 1e-12;
 /// What all answers have in common.
 #[derive(Debug, Clone, Copy)]
 pub struct Gatherer<'a> {
-    /// The ids of all nodes.
-    pub labels: &'a Labels,
+    /// How many nodes there are.
+    pub nodes: usize,
+    /// The ids of all nodes. None where they cannot be read, of a graph whose nodes are numbered as their ids are sorted:
+    /// then answers have nodes, and ids that are empty.
+    pub labels: Option<&'a Labels>,
     /// The restart probability of the index.
     pub restart_prob: f64,
     /// The nodes without out-edges.
     pub dangling: &'a RoaringBitmap,
     /// The answer to uniform seeds, for [`Dangling::Uniform`].
     pub uniform: Option<&'a UniformAnswer>,
+}
+
+impl Gatherer<'_> {
+    fn rank(&self, node: NodeId) -> Result<u32> {
+        self.labels.map_or(Ok(node), |labels| labels.rank(node))
+    }
+
+    fn id(&self, node: NodeId) -> Result<String> {
+        self.labels.map_or_else(|| Ok(String::new()), |labels| labels.id(node))
+    }
 }
 
 /// The answer to uniform seeds.
@@ -220,7 +233,7 @@ impl Gathered {
             }
         }
         let score = |(node, core)| Candidate { node, score: scaling.score(of.dangling, node, core) };
-        let best = ranking::best(of.labels, known.chain(others).map(score), wanted, ROUNDING)?;
+        let best = ranking::best(|node| of.rank(node), known.chain(others).map(score), wanted, ROUNDING)?;
         let met = |node: NodeId| self.entries.get(self.places[node as usize] as usize);
         let mut best: Vec<(Candidate, f64, Tally)> = best
             .into_iter()
@@ -232,7 +245,7 @@ impl Gathered {
         if best.len() < wanted {
             // A node without a score ranks next, if there is one. All of them have the same standard error.
             let scored = |node| 0.0 < score((node, met(node).map_or(0.0, Entry::core))).score;
-            let unmet = (0..of.labels.len()).map(node_at).find(|&node| !scored(node));
+            let unmet = (0..of.nodes).map(node_at).find(|&node| !scored(node));
             best.extend(unmet.map(|node| (Candidate { node, score: 0.0 }, 0.0, Tally::default())));
         }
         draft.best = best;
@@ -277,7 +290,7 @@ impl Draft {
         let results = shown.enumerate().map(|(place, result)| {
             Ok(Ranked {
                 node: result.candidate.node,
-                id: of.labels.id(result.candidate.node)?,
+                id: of.id(result.candidate.node)?,
                 score: result.candidate.score,
                 std_error: result.std_error,
                 rank: place + 1,

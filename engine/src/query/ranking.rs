@@ -8,7 +8,6 @@ use std::cmp::Ordering;
 
 use crate::error::Result;
 use crate::ids::NodeId;
-use crate::labels::Labels;
 
 /// A node on its way into the results.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,14 +53,14 @@ impl Judged {
 }
 
 /// The best `top` of the candidates with a score above zero, best first; `tie` is the relative difference below which
-/// two scores are tied with the best of them.
+/// two scores are tied with the best of them; `rank` says where a node's id stands among all ids.
 ///
 /// Cost: linear in the candidates, plus a sort of the results. Memory: three times `top`, plus ties.
 ///
 /// # Errors
 /// When a candidate has no label.
 pub(super) fn best(
-    labels: &Labels,
+    rank: impl Fn(NodeId) -> Result<u32>,
     candidates: impl Iterator<Item = Candidate>,
     top: usize,
     tie: f64,
@@ -84,7 +83,7 @@ pub(super) fn best(
     kept.sort_unstable_by(falling);
     let mut ranked = Vec::with_capacity(kept.len());
     for candidate in kept {
-        ranked.push((candidate, labels.rank(candidate.node)?));
+        ranked.push((candidate, rank(candidate.node)?));
     }
     // A group of ties is all that lies within `tie` of its first, which is its best.
     let mut start = 0;

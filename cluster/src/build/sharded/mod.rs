@@ -34,7 +34,7 @@ use walkprint_walkers::shard::{LongRow, LongRows, ShardRows};
 
 pub(super) use blocks::Block;
 pub(super) use near::{big_moves, too_many};
-pub(super) use rows::{Readers, begin, gather};
+pub(super) use rows::{begin, gather};
 
 use super::budget::ShardedBudget;
 use super::cut::Cut;

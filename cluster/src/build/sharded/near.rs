@@ -10,10 +10,10 @@ use walkprint_walkers::paths::{Found, PathRows};
 use walkprint_walkers::shard::{OwnSlots, RowSlots, ShardRows};
 use zerocopy::IntoBytes;
 
-use super::rows::numbers;
 use crate::error::{Error, Result};
 use crate::exchange::exchange;
 use crate::processes::agree;
+use crate::wire::Numbers;
 
 /// Nodes that are asked for together.
 const TOGETHER: usize = 1024;
@@ -85,7 +85,13 @@ fn ask(worker: &mut Worker, rows: Option<&ShardRows>, plan: &Plan, missing: &[No
         .enumerate()
         .flat_map(|(owner, nodes)| nodes.chunks(TOGETHER).map(move |nodes| (owner, nodes.as_bytes().to_vec())));
     let mut asked: Vec<(usize, Vec<NodeId>)> = Vec::new();
-    exchange(worker, || questions.next(), |from, block| asked.push((from, numbers(&block))));
+    exchange(
+        worker,
+        || questions.next(),
+        |from, block| {
+            asked.push((from, Numbers::from_bytes(&block).expect("workers ask for whole numbers").0));
+        },
+    );
     let own_only = Near::new();
     let mut answers = asked.into_iter().map(|(from, nodes)| {
         let mut block = Vec::new();
@@ -119,7 +125,7 @@ fn put(node: NodeId, slots: RowSlots<'_>, block: &mut Vec<u8>) {
 fn unpack(mut block: &[u8], weighted: bool, near: &mut Near) -> Option<()> {
     while !block.is_empty() {
         let (head, rest) = block.split_at_checked(8)?;
-        let head: Vec<u32> = numbers(head);
+        let head = Numbers::<u32>::from_bytes(head)?.0;
         let (node, count) = (head[0], head[1]);
         if count == LONG {
             near.insert(node, None);
@@ -127,7 +133,10 @@ fn unpack(mut block: &[u8], weighted: bool, near: &mut Near) -> Option<()> {
             continue;
         }
         let (slots, rest) = rest.split_at_checked(count as usize * OwnSlots::width(weighted))?;
-        let slots = if weighted { OwnSlots::Alias(numbers(slots)) } else { OwnSlots::Plain(numbers(slots)) };
+        let slots = match weighted {
+            true => OwnSlots::Alias(Numbers::from_bytes(slots)?.0),
+            false => OwnSlots::Plain(Numbers::from_bytes(slots)?.0),
+        };
         near.insert(node, Some(slots));
         block = rest;
     }
