@@ -113,9 +113,9 @@ fn of_big_moves(held: u64) -> String {
     if held == 0 { String::new() } else { format!(", big moves {}", bytes(held)) }
 }
 
-/// Expected visits of a block where memory allows: enough for rounds of some milliseconds, few enough for lists that stay in
-/// the cache. And the fewest with which rounds are worth their while.
-const BLOCK_VISITS: (f64, f64) = (2e6, 100e3);
+/// Expected visits of a block for each worker where memory allows: enough for rounds of some milliseconds, few enough for
+/// lists that stay in the cache. And the fewest of a block with which rounds are worth their while.
+const BLOCK_VISITS: (f64, f64) = (1e6, 100e3);
 /// Blocks under way where memory allows: one takes a round while others wait for theirs.
 const BLOCKS: usize = 3;
 /// What a worker holds for each of its visits of a block under way, measured: the log of visits with room to grow, what stands
@@ -180,7 +180,9 @@ impl ShardedBudget {
                 ),
             });
         }
-        let (mut visits, mut blocks) = (wanted.block_visits.unwrap_or(BLOCK_VISITS.0), wanted.blocks.unwrap_or(BLOCKS));
+        // Messages go from everyone to everyone: the more workers, the more there must be for each to carry.
+        let most = BLOCK_VISITS.0 * (all_workers as f64).max(2.0);
+        let (mut visits, mut blocks) = (wanted.block_visits.unwrap_or(most), wanted.blocks.unwrap_or(BLOCKS));
         while memory_bytes < total(visits, blocks) && wanted.block_visits.is_none() && least_block < visits {
             visits = (visits / 2.0).max(least_block);
         }

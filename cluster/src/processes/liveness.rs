@@ -24,6 +24,9 @@ pub(super) const SILENCE: Duration = Duration::from_secs(6);
 /// The longest that one word may take to be written; only to a process that does not read it takes any time.
 const WRITING: Duration = Duration::from_millis(500);
 
+/// The longest that this process hears others out after it has said its last word.
+const PARTING: Duration = Duration::from_millis(500);
+
 /// What is done when a process is lost while timely runs, on whichever thread noticed it. It should say so and end the
 /// program; when it returns, [`super::Processes::run`] returns an error as soon as timely's threads let it.
 pub type OnLoss = Arc<dyn Fn(&Loss) + Send + Sync>;
@@ -46,6 +49,8 @@ struct State {
     ready: Vec<bool>,
     done: Vec<bool>,
     loss: Option<Loss>,
+    /// Connections that are listened to.
+    listening: usize,
 }
 
 /// The control connections of a process.
@@ -73,6 +78,7 @@ impl Watch {
                 ready: only_this(process),
                 done: only_this(process),
                 loss: None,
+                listening: 0,
             }),
             changed: Condvar::new(),
             on_loss,
@@ -96,7 +102,16 @@ impl Watch {
         })?;
         *lock(&self.writers[process]) = Some(writer);
         let watch = Arc::clone(self);
-        spawn(&format!("walkprint-hears-{process}"), move || watch.listen(process, reader)).map(drop)
+        self.state().listening += 1;
+        let listen = move || {
+            let loss = watch.listen(process, reader);
+            watch.state().listening -= 1;
+            watch.changed.notify_all();
+            if let Some(loss) = loss {
+                watch.lose(loss);
+            }
+        };
+        spawn(&format!("walkprint-hears-{process}"), listen).map(drop)
     }
 
     fn beat(&self) {
@@ -119,7 +134,8 @@ impl Watch {
         }
     }
 
-    fn listen(&self, process: usize, mut reader: FrameReader<TcpStream>) {
+    /// Listens to a process until it is done, or gives who is lost.
+    fn listen(&self, process: usize, mut reader: FrameReader<TcpStream>) -> Option<Loss> {
         loop {
             let word = reader.receive().map(|body| Word::decode(&body));
             let mut state = self.state();
@@ -128,8 +144,7 @@ impl Watch {
                 Ok(Some(Word::Ready)) => state.ready[process] = true,
                 Ok(Some(Word::Done)) => state.done[process] = true,
                 Ok(Some(Word::Lost(loss))) if loss.process != self.process => {
-                    drop(state);
-                    return self.lose(loss);
+                    return Some(loss);
                 }
                 other => {
                     let over = state.done[process] || state.phase == Phase::Ended;
@@ -145,10 +160,7 @@ impl Watch {
                             _ => error.to_string(),
                         },
                     };
-                    if !over {
-                        self.lose(self.loss_of(process, LossKind::Gone, reason));
-                    }
-                    return;
+                    return (!over).then(|| self.loss_of(process, LossKind::Gone, reason));
                 }
             }
             drop(state);
@@ -177,7 +189,10 @@ impl Watch {
             self.tell(&Word::Lost(loss.clone()));
         }
         if running {
-            self.told.get_or_init(|| (self.on_loss)(&loss));
+            self.told.get_or_init(|| {
+                self.part();
+                (self.on_loss)(&loss);
+            });
         }
     }
 
@@ -185,6 +200,17 @@ impl Watch {
     pub(super) fn confess(&self, kind: LossKind, reason: String) {
         self.state().phase = Phase::Ended;
         self.tell(&Word::Lost(self.loss_of(self.process, kind, reason)));
+    }
+
+    /// Says no more, and hears the others out for a moment: a connection that closes before everything is read is reset, and
+    /// with it goes what the other side has not read yet, last words and all.
+    fn part(&self) {
+        for writer in &self.writers {
+            if let Some(writer) = lock(writer).as_ref() {
+                let _ = writer.stream().shutdown(Shutdown::Write); // it may be closed already
+            }
+        }
+        drop(self.changed.wait_timeout_while(self.state(), PARTING, |state| 0 < state.listening));
     }
 
     /// The first loss, if there was one.
@@ -235,10 +261,11 @@ impl Watch {
         state.loss.clone()
     }
 
-    /// Ends: the connections are closed, and nothing counts any more.
+    /// Ends: nothing counts any more, and the connections are closed when the others have closed theirs, or after a moment.
     pub(super) fn close(&self) {
         self.state().phase = Phase::Ended;
         self.changed.notify_all();
+        self.part();
         for writer in &self.writers {
             if let Some(writer) = lock(writer).take() {
                 let _ = writer.stream().shutdown(Shutdown::Both); // it may be closed already
