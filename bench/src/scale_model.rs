@@ -19,7 +19,9 @@
 //! blocks     = planned / visits a block                         planned = (walks + dangling sources) / a
 //! rounds     = blocks (ln(walks a block 8 / 6) + 0.577) / -ln q the longest of so many packets, each of 6/8 walk
 //! n(t)       = steps a block (1 - q) q^t                        arrivals of step t
-//! messages   = blocks sum over t: W (W - 1) [(1 - e^(-n(t) / W²)) + (1 - e^(-l n(t) / W²))]
+//! messages   = blocks sum over t: W (W - 1) [f(n(t)) + f(l n(t)) + f(l q n(t))]
+//!                                                               f(n) = 1 - e^(-n / W²), the chance that a pair has any;
+//!                                                               to nodes, to holders of parts of cut rows, and from these
 //! wire bytes = 8 MERGED steps [c (1 - l) + l (2 - a) (P - 1) / P]
 //!            + (P - 1) / P [B + 6 N W]                          parts of fingerprints to who puts them together
 //!            + (P - 1) / P [B + 4 N]                            and whole ones to who writes them
@@ -294,14 +296,17 @@ impl Constants {
     }
 }
 
-/// Messages of a block of so many steps: of the W (W - 1) pairs of workers, those for which one has something in a round.
+/// Messages of a block of so many steps: of the W (W - 1) pairs of workers, those of which one has something for the other
+/// in a round.
 fn messages_a_block(steps: f64, again: f64, to_long: f64, workers: f64) -> f64 {
     let pairs = workers * workers;
     let mut arrivals = steps * (1.0 - again);
     let mut messages = 0.0;
     while arrivals > 1e-3 {
         let filled = |arrivals: f64| -(-arrivals / pairs).exp_m1();
-        messages += workers * (workers - 1.0) * (filled(arrivals) + filled(arrivals * to_long));
+        // To nodes; from the homes of cut rows to the holders of their parts; and what these send on.
+        let of_cut_rows = filled(arrivals * to_long) + filled(arrivals * to_long * again);
+        messages += workers * (workers - 1.0) * (filled(arrivals) + of_cut_rows);
         arrivals *= again;
     }
     messages
@@ -425,14 +430,14 @@ mod tests {
     }
 
     #[test]
-    fn a_round_has_at_most_one_message_a_pair_and_half_a_round_another() {
+    fn a_round_has_at_most_one_message_a_pair_and_two_more_where_rows_are_cut() {
         // Far more arrivals than pairs: all rounds that have any are full, but for the last few.
         let (workers, again) = (4.0, 0.85f64);
         let full = messages_a_block(1e9, again, 0.0, workers) / (workers * (workers - 1.0));
         let rounds = ((1e9 * (1.0 - again) / (workers * workers)).ln() + EULER) / -again.ln();
         assert!((full - rounds).abs() < 1.5, "{full} {rounds}");
-        let halves = messages_a_block(1e9, again, 1.0, workers);
-        assert!((halves - 2.0 * messages_a_block(1e9, again, 0.0, workers)).abs() < 1e-6);
+        let of_cut_rows = messages_a_block(1e9, again, 1.0, workers) / (workers * (workers - 1.0));
+        assert!((of_cut_rows - (3.0 * rounds - 1.0)).abs() < 4.5, "{of_cut_rows} {rounds}");
         // Far fewer than pairs: each arrival between different workers is a message of its own.
         let few = messages_a_block(100.0, again, 0.0, 1000.0);
         assert!((few / 99.9 - 1.0).abs() < 0.01, "{few}");

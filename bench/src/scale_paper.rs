@@ -20,8 +20,9 @@ const ROUND_SECONDS: f64 = 1e-3;
 /// Planned visits of a block: as many as 2^20 sources, the most a block has, are planned to have; and as the program chooses.
 const BLOCKS_OF: [(&str, f64); 2] = [("blocks of 2^20 sources", 7e8), ("blocks as by default", 2e6)];
 const BLOCKS: f64 = 3.0;
-/// A packed visit, and stored visits a step: more than measured anywhere here (see the table of index sizes).
-const BYTES_A_STEP: f64 = 2.2;
+/// Bytes of fingerprints for each step: an upper bound, a gap of three bytes for each, because hundreds of visits among tens
+/// of millions of nodes lie far apart.
+const BYTES_A_STEP: f64 = 3.0;
 
 /// Name, nodes, edges, and PowerWalk's published seconds.
 const GRAPHS: [(&str, f64, f64, f64); 2] =
@@ -128,6 +129,6 @@ mod tests {
         // 41.652e6 x 100 x 0.85 / 0.15 steps, however they are cut.
         assert!((of(large, 0) - 23.60).abs() < 0.01);
         assert_eq!(of(large, 0), of(small, 0));
-        assert!(of(large, 2) < 300.0 && 600.0 < of(small, 2));
+        assert!(of(large, 2) < 350.0 && 700.0 < of(small, 2), "{} {}", of(large, 2), of(small, 2));
     }
 }

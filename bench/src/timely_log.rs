@@ -19,8 +19,8 @@ const BATCH: &str = "sharded::wire::Batch>\" })";
 pub(crate) struct Batches {
     /// All of them.
     pub(crate) sent: u64,
-    /// Those from one worker to one other, where there were most: about the rounds that were taken, or twice as many where
-    /// rows are cut.
+    /// Those from one worker to one other, where there were most: about the rounds that were taken, or up to three times as
+    /// many where rows are cut.
     pub(crate) of_the_busiest_pair: u64,
 }
 
