@@ -106,7 +106,7 @@ impl fmt::Display for Case {
 
 impl Case {
     fn plan(&self, rng_key: u64) -> Plan {
-        Plan { restart_prob: self.restart_prob, walks: self.walks, walks_per_edge: 0.0, rng_key }
+        Plan { restart_prob: self.restart_prob, walks: self.walks, walks_per_edge: 0.0, rng_key, big_moves: 0 }
     }
 
     /// How to have the graph; none where its file is not there.
