@@ -91,6 +91,11 @@ impl Figure {
         (self.name, self.unit)
     }
 
+    /// The value; with several trials, their median.
+    pub(crate) fn value(&self) -> f64 {
+        self.value
+    }
+
     /// The value as people read it: with several trials, their median.
     pub(crate) fn shown(&self) -> String {
         let value = number(self.value);

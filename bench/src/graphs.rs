@@ -20,7 +20,7 @@ use walkprint_loaders::LoadOptions;
 use walkprint_walkers::alias;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::rmat::{hub, rmat, rmat_nodes};
+use crate::rmat::{hub, rmat, rmat_nodes, weights};
 
 /// More than 2^30 generated nodes are refused: they would need more memory than this program is used with.
 const LARGEST_SCALE: u32 = 30;
@@ -53,6 +53,9 @@ pub(crate) struct Reading {
     /// Every edge weighs 1: weights of a file are ignored, and an edge that it lists twice counts once
     #[arg(long)]
     pub(crate) unweighted: bool,
+    /// Give every edge of a file a weight from 1 to 100 by --key, whatever it weighs there
+    #[arg(long, conflicts_with = "unweighted")]
+    pub(crate) random_weights: bool,
     /// How to number the nodes: id, degree or breadth-first [default: breadth-first]
     #[arg(long)]
     pub(crate) order: Option<NodeOrder>,
@@ -250,9 +253,9 @@ impl GraphOptions {
 
     fn opened(&self) -> Result<Store> {
         let Spec::Store(path) = &self.graph else { bail!("{} is no store", self.graph) };
-        if self.reading.undirected || self.reading.unweighted || self.reading.order.is_some() {
+        if self.reading != Reading::default() {
             bail!(
-                "{}: --undirected, --unweighted and --order say how to load a graph, but a store is loaded already",
+                "{}: --undirected, --unweighted, --random-weights and --order say how to load a graph, but a store is loaded already",
                 path.display()
             );
         }
@@ -262,10 +265,11 @@ impl GraphOptions {
     fn edges(&self) -> Result<EdgeList> {
         match &self.graph {
             Spec::Rmat { .. } | Spec::RmatNodes { .. } | Spec::Hub { .. }
-                if self.reading.undirected || self.reading.unweighted =>
+                if (Reading { order: None, ..self.reading }) != Reading::default() =>
             {
                 bail!(
-                    "--undirected and --unweighted say how to read a file; generated graphs are directed, and say themselves"
+                    "--undirected, --unweighted and --random-weights say how to read a file; generated graphs are \
+                     directed, and say themselves"
                 )
             }
             &Spec::Rmat { scale, edges_per_node, weighted } => rmat(self.key, scale, edges_per_node, weighted),
@@ -274,7 +278,10 @@ impl GraphOptions {
             Spec::Store(path) | Spec::File(path) => {
                 let options = LoadOptions { undirected: self.reading.undirected, ..LoadOptions::default() };
                 let loaded = walkprint_loaders::load(slice::from_ref(path), &options, &|_| ControlFlow::Continue(()));
-                let edges = loaded.context("could not load the graph")?.edges;
+                let mut edges = loaded.context("could not load the graph")?.edges;
+                if self.reading.random_weights {
+                    edges.weights = Some(weights(self.key, edges.len()));
+                }
                 Ok(if self.reading.unweighted { without_weights(edges) } else { edges })
             }
         }

@@ -41,6 +41,10 @@ pub(crate) struct Job {
     pub(crate) longest_row: Option<u64>,
     /// Blocks under way; by default as the program does.
     pub(crate) blocks: Option<usize>,
+    /// Expected visits of a block; by default as the program does.
+    pub(crate) block_visits: Option<f64>,
+    /// Where timely's own account goes, if anywhere.
+    pub(crate) timely_log: Option<PathBuf>,
 }
 
 /// What all processes of a job did.
@@ -93,6 +97,10 @@ pub(crate) struct ShareOptions {
     longest_row: Option<u64>,
     #[arg(long)]
     blocks: Option<usize>,
+    #[arg(long)]
+    block_visits: Option<f64>,
+    #[arg(long)]
+    timely_log: Option<PathBuf>,
     #[command(flatten)]
     plan: PlanOptions,
 }
@@ -111,11 +119,15 @@ impl Job {
             let mut command = Command::new(&program);
             command.arg("share-once").arg("--store").arg(store).args(meeting.arguments(process));
             command.args(plan_arguments(plan));
-            let &Job { workers, memory_mib, graph, longest_row, blocks, .. } = self;
+            let &Job { workers, memory_mib, graph, longest_row, blocks, block_visits, .. } = self;
             command.args([format!("--workers={workers}"), format!("--memory-mib={memory_mib}")]);
             command.arg(format!("--mode={graph}"));
             command.args(longest_row.map(|longest| format!("--longest-row={longest}")));
             command.args(blocks.map(|blocks| format!("--blocks={blocks}")));
+            command.args(block_visits.map(|visits| format!("--block-visits={visits}")));
+            if let Some(directory) = &self.timely_log {
+                command.arg("--timely-log").arg(directory);
+            }
             children.push(started(&mut command)?);
         }
         let outputs = children.into_iter().map(Child::wait_with_output).collect::<std::io::Result<Vec<Output>>>();
@@ -238,10 +250,12 @@ fn free_addresses(count: usize) -> Result<Vec<String>> {
 /// # Errors
 /// When the processes do not find each other, or the build fails.
 pub(crate) fn run_share(options: &ShareOptions) -> Result<()> {
-    let &ShareOptions { process, workers, rng_key, mode, longest_row, blocks, .. } = options;
+    let &ShareOptions { process, workers, rng_key, mode, longest_row, blocks, block_visits, .. } = options;
     let fallback = ShardedCut::default();
-    let cut = ShardedCut { longest_row: longest_row.unwrap_or(fallback.longest_row), blocks, ..fallback };
-    let build = BuildOptions { graph: mode, cut, ..options.plan.build_options(rng_key, workers) };
+    let longest_row = longest_row.unwrap_or(fallback.longest_row);
+    let cut = ShardedCut { longest_row, blocks, block_visits };
+    let timely_log = options.timely_log.clone();
+    let build = BuildOptions { graph: mode, cut, timely_log, ..options.plan.build_options(rng_key, workers) };
     let processes = Processes::connect(Joining {
         hosts: Hosts::read(&options.hosts)?,
         process,

@@ -76,7 +76,7 @@ impl Known {
             (_, None) => Spec::RmatNodes { nodes: 200_000, edges: 3_000_000, weighted: false },
         };
         let both_ways = self == Known::Epinions;
-        let reading = Reading { undirected: both_ways, unweighted: both_ways, order: None };
+        let reading = Reading { undirected: both_ways, unweighted: both_ways, ..Reading::default() };
         Ok(GraphOptions { graph, reading, key })
     }
 }

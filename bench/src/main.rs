@@ -40,7 +40,17 @@ mod build;
 
 mod job;
 
+mod shards_same;
+
 mod shards;
+
+mod timely_log;
+
+mod scale_model;
+
+mod scale_paper;
+
+mod scale;
 
 mod namespaces;
 
@@ -101,8 +111,10 @@ enum Suite {
     Choice(choice::Options),
     /// The same questions to Walkprint and to igraph, scipy, scikit-network and networkx (needs python3).
     Peers(peers::Options),
-    /// Builds by several processes: sharded against replicated, blocks under way, a hub, memory.
+    /// Builds by several processes: sharded against replicated, blocks under way, a hub, memory, same bytes.
     Shards(shards::Options),
+    /// The cost model of sharded builds: its constants measured, its predictions beside other builds.
+    Scale(scale::Options),
     /// Builds by several processes, one of which is killed or cut off; resumed by others (runs the walkprint program).
     Faults(faults::Options),
     /// One build, for `build`: in a process of its own, because peak memory is known by process only.
@@ -125,6 +137,7 @@ fn main() -> ExitCode {
         Suite::Variance(options) => variance::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Build(options) => build::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Shards(options) => shards::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Scale(options) => scale::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Faults(options) => faults::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::ShareOnce(options) => job::run_share(&options).map(|()| true),
         Suite::Query(options) => query::run(&options).and_then(|report| report.publish(&options.output)),

@@ -121,6 +121,12 @@ pub(crate) fn hub(key: u64, nodes: u32, edges: u64, weighted: bool) -> Result<Ed
     Ok(list)
 }
 
+/// Weights for so many edges, as generated ones have them.
+pub(crate) fn weights(key: u64, edges: usize) -> Vec<f64> {
+    let key = SplitMix64::seed_from_u64(key).next_u64();
+    (0..edges as u64).map(|edge| weight(&mut numbers(key, edge))).collect()
+}
+
 fn empty(edges: u64, ids: std::ops::Range<i64>, weighted: bool) -> Result<EdgeList> {
     let kib = edges.saturating_mul(if weighted { 16 } else { 8 }) >> 10;
     if proc_kib("/proc/meminfo", "MemTotal").is_some_and(|memory| memory < kib) {
@@ -154,8 +160,12 @@ fn push(list: &mut EdgeList, source: u32, target: u32, numbers: &mut SplitMix64)
     list.sources.push(source);
     list.targets.push(target);
     if let Some(weights) = &mut list.weights {
-        weights.push(1.0 + (unit(numbers.next_u64()) * f64::from(LARGEST_WEIGHT)).floor());
+        weights.push(weight(numbers));
     }
+}
+
+fn weight(numbers: &mut SplitMix64) -> f64 {
+    1.0 + (unit(numbers.next_u64()) * f64::from(LARGEST_WEIGHT)).floor()
 }
 
 /// A number in [0, 1) from 64 random bits.
@@ -192,10 +202,10 @@ mod tests {
             assert!((largest - expected).abs() < 5.0 * expected.sqrt(), "{largest} {expected}");
             assert!(degrees.iter().filter(|&&degree| degree == 0).count() > 400);
         }
-        let weights = edges.weights.unwrap();
+        let weights = [edges.weights.unwrap(), weights(0, 16 << 12)].concat();
         assert!(weights.iter().all(|weight| (1.0..=100.0).contains(weight) && weight.fract() == 0.0));
         let mean = weights.iter().sum::<f64>() / weights.len() as f64;
-        assert!((mean - 50.5).abs() < 5.0 * 28.9 / 256.0, "{mean}");
+        assert!((mean - 50.5).abs() < 5.0 * 28.9 / 362.0, "{mean}");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Suite `shards`: builds by several processes, each of which holds a part of the graph, beside those in which each
 //! reads all of it.
 //!
-//! Four questions, which may be asked apart: what walks cost that go from process to process (`speed`), what several
+//! Five questions, which may be asked apart: what walks cost that go from process to process (`speed`), what several
 //! blocks of sources under way gain (`blocks`), whether one node with a tenth of all edges makes one worker slow or one
-//! process big (`hub`), and whether memory stays below its budget (`memory`). Every process is a copy of this program,
+//! process big (`hub`), whether memory stays below its budget (`memory`), and whether all ways to spread the work give
+//! the same bytes (`same`, see [`crate::shards_same`]). Every process is a copy of this program,
 //! on 127.0.0.1; all share the store's directory.
 
 use std::path::Path;
@@ -15,10 +16,11 @@ use walkprint_cluster::graph_mode::GraphMode;
 use walkprint_engine::plan::Plan;
 
 use crate::build::PlanOptions;
-use crate::figure::{Figure, Target, ratios};
+use crate::figure::{Figure, Target, number, ratios};
 use crate::graphs::{GraphOptions, Reading, SPEC_HELP, Spec};
 use crate::job::{Done, Job, WHOLE_ROWS};
 use crate::report::{Output, Report};
+use crate::shards_same;
 
 /// Sharded builds should make at least this share of the replicated build's steps in a second of processor time.
 const SPEED: f64 = 0.6;
@@ -72,6 +74,8 @@ enum Part {
     Hub,
     /// Peak memory under budgets.
     Memory,
+    /// The same bytes however the work is spread, on graphs of its own.
+    Same,
 }
 
 /// A kind of build, and what its rounds came to.
@@ -114,6 +118,9 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         report.graphs.push(facts);
         hub(options, store.path(), &plan, &mut report)?;
     }
+    if asked(Part::Same) {
+        shards_same::same(options.graph.key, &mut report)?;
+    }
     report.note("a process's time, memory and processor seconds are its own, from connecting to a published index");
     report.note("mapped pages of the store count as resident memory of every process that reads them");
     Ok(report)
@@ -128,6 +135,8 @@ impl Case {
             memory_mib: options.plan.memory_mib,
             longest_row: None,
             blocks: None,
+            block_visits: None,
+            timely_log: None,
         };
         Case { name: format!("{name}, {} x {workers}", options.processes), job, rounds: Vec::new() }
     }
@@ -258,7 +267,14 @@ fn memory(options: &Options, store: &Path, plan: &Plan, report: &mut Report) -> 
             Ok(done) => {
                 let planned = done.whole().planned_bytes as f64 / 1_048_576.0;
                 report.figure(Figure::single(&case.name, "planned memory", "MiB", planned));
-                for (process, peak) in done.peaks_mib().into_iter().flatten().enumerate() {
+                let peaks = done.peaks_mib().context("the system does not say how much memory a process held")?;
+                // Sums and medians would hide one that is over.
+                report.check(
+                    "memory: every process stayed below --memory",
+                    peaks.len() == case.job.processes && peaks.iter().all(|&peak| peak <= budget as f64),
+                    format!("{budget} MiB, peaks of processes 0 to {}: {}", peaks.len() - 1, listed(&peaks)),
+                );
+                for (process, peak) in peaks.into_iter().enumerate() {
                     let name = format!("{}, process {process}", case.name);
                     let figure = Figure::single(name, "peak resident memory", "MiB", peak);
                     report.figure(figure.with_target(Target::AtMost(budget as f64)));
@@ -287,6 +303,11 @@ fn same_fingerprints<'a>(report: &mut Report, what: &'static str, all: impl Iter
     let digest = &first.whole().fingerprint_digest;
     let same = all.clone().all(|done| done.whole().fingerprint_digest == *digest);
     report.check(what, same, format!("{} builds, digest {digest}", all.count()));
+}
+
+/// Numbers for people.
+fn listed(values: &[f64]) -> String {
+    values.iter().map(|&value| number(value)).collect::<Vec<_>>().join(", ")
 }
 
 fn largest(values: &[f64]) -> f64 {
