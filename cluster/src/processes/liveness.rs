@@ -61,6 +61,7 @@ pub(super) struct Watch {
     state: Mutex<State>,
     changed: Condvar,
     on_loss: OnLoss,
+    passed_on: OnceLock<()>,
     told: OnceLock<()>,
 }
 
@@ -82,6 +83,7 @@ impl Watch {
             }),
             changed: Condvar::new(),
             on_loss,
+            passed_on: OnceLock::new(),
             told: OnceLock::new(),
         });
         let beating = Arc::clone(&watch);
@@ -180,14 +182,12 @@ impl Watch {
         if state.phase == Phase::Ended {
             return;
         }
-        let first = state.loss.is_none();
         let loss = state.loss.get_or_insert(loss).clone();
         let running = state.phase == Phase::Running;
         drop(state);
         self.changed.notify_all();
-        if first {
-            self.tell(&Word::Lost(loss.clone()));
-        }
+        // Nobody goes on before the others know: the program may end with what comes next.
+        self.passed_on.get_or_init(|| self.tell(&Word::Lost(loss.clone())));
         if running {
             self.told.get_or_init(|| {
                 self.part();
