@@ -6,7 +6,7 @@
 //! alias table over them replaces the steps. Every node of a path gets its visit.
 //!
 //! **Which nodes.** From each node the longest paths of which there are at most [`Plan::big_moves`], and none longer than
-//! [`MOST_STEPS`]; where they come to fewer than [`LEAST_MOVES`] steps a draw, the node keeps its row. The rule sees the
+//! [`MOST_STEPS`]; where they come to fewer than one and a half steps a draw, the node keeps its row. The rule sees the
 //! plan and the rows near the node, so that tables are the same wherever they are made.
 //!
 //! **Unbiased**: given that something is drawn for at a node, an outcome's probability is that of independent walks; see
