@@ -270,8 +270,10 @@ fn last_words_reach_everybody() {
 #[test]
 fn a_process_that_is_dropped_gave_up() {
     let hosts = hosts(2);
-    let [first, second] = [0, 1].map(|process| start(joining(&hosts, process).0));
-    drop(first.join().unwrap().unwrap());
-    let message = second.join().unwrap().unwrap().finish(Ok(())).unwrap_err().to_string();
+    let started = [0, 1].map(|process| start(joining(&hosts, process).0));
+    // Both are connected before one gives up.
+    let [first, second] = started.map(|process| process.join().unwrap().unwrap());
+    drop(first);
+    let message = second.finish(Ok(())).unwrap_err().to_string();
     assert_eq!(message, format!("{} stopped: it gave up", hosts.name(0)));
 }
