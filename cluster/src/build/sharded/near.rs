@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use timely::worker::Worker;
-use walkprint_engine::graph::Steps;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::plan::Plan;
 use walkprint_walkers::paths::{Found, PathRows};
 use walkprint_walkers::shard::{OwnSlots, RowSlots, ShardRows};
 use zerocopy::IntoBytes;
 
+use super::rows::{put_slots, take_slots};
 use crate::error::{Error, Result};
 use crate::exchange::exchange;
 use crate::processes::agree;
@@ -116,10 +116,7 @@ fn ask(worker: &mut Worker, rows: Option<&ShardRows>, plan: &Plan, missing: &[No
 fn put(node: NodeId, slots: RowSlots<'_>, block: &mut Vec<u8>) {
     let count = u32::try_from(slots.len()).expect("a short row");
     block.extend([node, count].as_bytes());
-    match slots.steps() {
-        Steps::Plain(targets) => block.extend(targets.as_bytes()),
-        Steps::Alias(slots) => block.extend(slots.as_bytes()),
-    }
+    put_slots(slots, block);
 }
 
 fn unpack(mut block: &[u8], weighted: bool, near: &mut Near) -> Option<()> {
@@ -132,11 +129,7 @@ fn unpack(mut block: &[u8], weighted: bool, near: &mut Near) -> Option<()> {
             block = rest;
             continue;
         }
-        let (slots, rest) = rest.split_at_checked(count as usize * OwnSlots::width(weighted))?;
-        let slots = match weighted {
-            true => OwnSlots::Alias(Numbers::from_bytes(slots)?.0),
-            false => OwnSlots::Plain(Numbers::from_bytes(slots)?.0),
-        };
+        let (slots, rest) = take_slots(rest, count, weighted)?;
         near.insert(node, Some(slots));
         block = rest;
     }

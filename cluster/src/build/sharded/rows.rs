@@ -127,10 +127,7 @@ fn put(part: &RowPart, node: NodeId, (from, to): (u32, u32), readers: &Readers, 
     let count = u32::try_from(slots.len()).expect("a row has at most one edge a node");
     let block = blocks.of(worker);
     block.extend([node, from, count].as_bytes());
-    match slots.steps() {
-        Steps::Plain(targets) => block.extend(targets.as_bytes()),
-        Steps::Alias(slots) => block.extend(slots.as_bytes()),
-    }
+    put_slots(slots, block);
 }
 
 /// The rows in a block: node, first place, count, slots.
@@ -138,13 +135,27 @@ fn unpack(mut block: &[u8], weighted: bool, received: &mut BTreeMap<(NodeId, u32
     while !block.is_empty() {
         let (head, rest) = block.split_at_checked(12)?;
         let head = Numbers::<u32>::from_bytes(head)?.0;
-        let (slots, rest) = rest.split_at_checked(head[2] as usize * OwnSlots::width(weighted))?;
-        let slots = match weighted {
-            true => OwnSlots::Alias(Numbers::from_bytes(slots)?.0),
-            false => OwnSlots::Plain(Numbers::from_bytes(slots)?.0),
-        };
+        let (slots, rest) = take_slots(rest, head[2], weighted)?;
         received.insert((head[0], head[1]), slots);
         block = rest;
     }
     Some(())
+}
+
+/// Appends the slots of a row, for another worker.
+pub(super) fn put_slots(slots: RowSlots<'_>, block: &mut Vec<u8>) {
+    match slots.steps() {
+        Steps::Plain(targets) => block.extend(targets.as_bytes()),
+        Steps::Alias(slots) => block.extend(slots.as_bytes()),
+    }
+}
+
+/// So many slots from the beginning of a block, and the rest of it. `None` when there are fewer.
+pub(super) fn take_slots(block: &[u8], count: u32, weighted: bool) -> Option<(OwnSlots, &[u8])> {
+    let (slots, rest) = block.split_at_checked(count as usize * OwnSlots::width(weighted))?;
+    let slots = match weighted {
+        true => OwnSlots::Alias(Numbers::from_bytes(slots)?.0),
+        false => OwnSlots::Plain(Numbers::from_bytes(slots)?.0),
+    };
+    Some((slots, rest))
 }
