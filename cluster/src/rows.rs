@@ -4,6 +4,8 @@
 //! process that sees it checks its file ([`check`]), and sends its rows to the workers that want them and whose processes do
 //! not see it ([`RowSender`]); the others read for themselves.
 
+use std::cell::Cell;
+
 use timely::worker::Worker;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::parts::{RowPart, RowParts};
@@ -107,8 +109,42 @@ impl Blocks {
     }
 }
 
+/// Edges between two times that mapped pages are given back.
+const EDGES_PASSED: u64 = 1 << 20;
+
+/// A pass over rows that lie in mapped files, which may be larger than the memory that a process is to use: what is behind it
+/// is given back now and then.
+#[derive(Debug)]
+pub(crate) struct Pass<'a> {
+    parts: &'a RowParts,
+    edges: Cell<u64>,
+}
+
+impl<'a> Pass<'a> {
+    /// Begins.
+    pub(crate) fn over(parts: &'a RowParts) -> Pass<'a> {
+        Pass { parts, edges: Cell::new(0) }
+    }
+
+    /// A row with so many edges is about to be read.
+    pub(crate) fn row(&self, edges: u64) {
+        self.edges.set(self.edges.get() + edges + 1);
+        if EDGES_PASSED < self.edges.get() {
+            self.parts.release();
+            self.edges.set(0);
+        }
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        self.parts.release();
+    }
+}
+
 /// Goes through the parts that a worker sends, node by node, for [`exchange`](crate::exchange::exchange).
 pub(crate) struct RowSender<'a, P> {
+    pass: Pass<'a>,
     parts: std::vec::IntoIter<&'a RowPart>,
     /// The part under way, and its next node.
     under_way: Option<(&'a RowPart, NodeId)>,
@@ -120,7 +156,8 @@ impl<'a, P: FnMut(&'a RowPart, NodeId, &mut Blocks)> RowSender<'a, P> {
     /// For a worker; `pack` puts what is wanted of a node's row elsewhere into the blocks.
     pub(crate) fn new(worker: usize, parts: &'a RowParts, readers: &Readers, pack: P) -> Self {
         let sent: Vec<&RowPart> = readers.sent_by(worker, parts).collect();
-        RowSender { parts: sent.into_iter(), under_way: None, pack, blocks: Blocks::default() }
+        let pass = Pass::over(parts);
+        RowSender { pass, parts: sent.into_iter(), under_way: None, pack, blocks: Blocks::default() }
     }
 
     /// The next block, and the worker it is for.
@@ -131,6 +168,7 @@ impl<'a, P: FnMut(&'a RowPart, NodeId, &mut Blocks)> RowSender<'a, P> {
             }
             match self.under_way.filter(|(part, node)| *node < part.nodes().end) {
                 Some((part, node)) => {
+                    self.pass.row(part.rows().degree(node - part.nodes().start));
                     (self.pack)(part, node, &mut self.blocks);
                     self.under_way = Some((part, node + 1));
                 }

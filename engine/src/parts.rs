@@ -110,6 +110,11 @@ impl RowPart {
 }
 
 impl RowParts {
+    /// Gives back the pages of the files, after a pass over rows: see [`Graph::release`].
+    pub fn release(&self) {
+        self.parts.iter().for_each(|part| part.rows().release());
+    }
+
     /// Opens the graph file of a store, or those of its shards that are here. Cost: constant for each.
     ///
     /// # Errors

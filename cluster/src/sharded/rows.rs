@@ -13,7 +13,7 @@ use zerocopy::IntoBytes;
 use crate::error::Result;
 use crate::exchange::exchange;
 use crate::processes::agree;
-use crate::rows::{Blocks, Readers, RowSender};
+use crate::rows::{Blocks, Pass, Readers, RowSender};
 use crate::wire::Numbers;
 
 /// Bytes in front of a row: node, degree, bytes of a weight; 32 bits each.
@@ -67,9 +67,11 @@ pub(super) fn gather(
     let mut received = Received::default();
     exchange(worker, || sender.next(), |_from, block| received.take(block));
     drop(sender);
+    let pass = Pass::over(parts);
     let rows =
         GraphShard::collect(owners, worker.index(), parts.is_weighted(), |node, rows| match parts.row(node)? {
             Some(row) => {
+                pass.row(row.degree() as u64);
                 rows.push(&row);
                 Ok(())
             }

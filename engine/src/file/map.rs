@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::marker::PhantomData;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,9 +10,12 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::error::{Error, Result};
 
-/// A whole file, mapped read-only and shared.
+/// A whole file, mapped read-only and shared; or a copy of a piece of one.
 #[derive(Debug, Clone)]
-pub(crate) struct Map(Arc<memmap2::Mmap>);
+pub(crate) struct Map {
+    map: Arc<memmap2::Mmap>,
+    of_file: bool,
+}
 
 impl Map {
     /// Maps a file. Cost: constant; pages are read when they are first touched.
@@ -28,7 +31,7 @@ impl Map {
         // contract, as it is for every program that maps its data.
         #[expect(unsafe_code, reason = "memory maps have no safe constructor")]
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path, "map"))?;
-        Ok(Map(Arc::new(map)))
+        Ok(Map { map: Arc::new(map), of_file: true })
     }
 
     /// A copy in anonymous memory that the system is asked to back by huge pages (2 MiB on x86-64): random reads over
@@ -37,11 +40,30 @@ impl Map {
     pub(crate) fn copied(bytes: &[u8]) -> std::io::Result<Map> {
         let mut map = in_huge_pages(bytes.len())?;
         map[..bytes.len()].copy_from_slice(bytes);
-        Ok(Map(Arc::new(map.make_read_only()?)))
+        Ok(Map { map: Arc::new(map.make_read_only()?), of_file: false })
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.map
+    }
+
+    /// Gives back the pages of some bytes of a mapped file: they no longer count as this process's, and are read again when
+    /// they are touched again. Of a copy nothing is given back.
+    pub(crate) fn release(&self, bytes: Range<usize>) {
+        #[cfg(unix)]
+        if self.of_file && !bytes.is_empty() {
+            // SAFETY: pages of a file that is mapped read-only hold nothing but the file's bytes, so that readers find the
+            // same when the system reads them again. Copies, whose pages would come back as zeros, never get here.
+            #[expect(
+                unsafe_code,
+                reason = "the advice is sound for read-only maps of files, which the type cannot know"
+            )]
+            let _ = unsafe {
+                self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, bytes.start, bytes.len())
+            }; // a wish
+        }
+        #[cfg(not(unix))]
+        let _ = bytes;
     }
 }
 

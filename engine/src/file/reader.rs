@@ -1,10 +1,10 @@
 //! Opening, checking and slicing a sectioned file.
 
 use std::marker::PhantomData;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::Xxh3;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::map::Map;
@@ -117,15 +117,16 @@ impl SectionedFile {
         Ok(Section { backing, element: PhantomData })
     }
 
-    /// Reads one section and compares it with its checksum. Cost: the section is read once.
+    /// Reads one section and compares it with its checksum. Cost: the section is read once, and its pages are given back
+    /// as it is read.
     ///
     /// # Errors
     /// When the bytes are not those that were written.
     pub fn verify_section(&self, id: u32) -> Result<()> {
         let row = self.row(id)?;
-        let start = to_usize(row.offset);
-        let bytes = &self.map.bytes()[start..start + to_usize(row.bytes)];
-        if xxh3_64(bytes) != row.checksum {
+        let mut hasher = Xxh3::new();
+        self.section_of_bytes(row).pieces().for_each(|piece| hasher.update(piece));
+        if hasher.digest() != row.checksum {
             return Err(Error::damaged(&self.path, format!("the checksum of section {id} does not fit")));
         }
         Ok(())
@@ -147,6 +148,11 @@ impl SectionedFile {
         self.expect_zeros(&bytes[end..])
     }
 
+    fn section_of_bytes(&self, row: &SectionRow) -> Section<u8> {
+        let (start, bytes) = (to_usize(row.offset), to_usize(row.bytes));
+        Section { backing: Backing::Mapped { map: self.map.clone(), start, bytes }, element: PhantomData }
+    }
+
     fn expect_zeros(&self, padding: &[u8]) -> Result<()> {
         if padding.iter().any(|&byte| byte != 0) {
             return Err(Error::damaged(&self.path, "padding between sections is not zero"));
@@ -159,6 +165,9 @@ impl SectionedFile {
         found.ok_or_else(|| Error::damaged(&self.path, format!("section {id} is missing")))
     }
 }
+
+/// How much of a section is read before its pages are given back.
+const PIECE_BYTES: usize = 8 << 20;
 
 /// A slice of plain elements: owned, or a piece of a mapped file. Cloning a mapped section is cheap.
 #[derive(Debug, Clone)]
@@ -188,6 +197,31 @@ impl<T: Element> Section<T> {
         let bytes = size_of_val::<[T]>(self);
         let map = Map::copied(self.as_bytes())?;
         Ok(Section { backing: Backing::Mapped { map, start: 0, bytes }, element: PhantomData })
+    }
+
+    /// The elements from front to back, some MiB at a time, for a pass over a section that may be larger than memory: of a
+    /// mapped file the pages of a piece are given back when the next one is asked for.
+    pub fn pieces(&self) -> impl Iterator<Item = &[T]> {
+        let length = PIECE_BYTES / size_of::<T>();
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            self.release_range(at.max(length) - length..at);
+            let piece = self.get(at..(at + length).min(self.len())).filter(|piece| !piece.is_empty())?;
+            at += piece.len();
+            Some(piece)
+        })
+    }
+
+    /// Gives back the pages of a mapped file, after a pass over it: they no longer count as this process's memory, and are
+    /// read again when they are touched again.
+    pub fn release(&self) {
+        self.release_range(0..self.len());
+    }
+
+    fn release_range(&self, elements: Range<usize>) {
+        if let Backing::Mapped { map, start, .. } = &self.backing {
+            map.release(start + elements.start * size_of::<T>()..start + elements.end * size_of::<T>());
+        }
     }
 }
 

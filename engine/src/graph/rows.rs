@@ -341,6 +341,27 @@ impl Graph {
         })
     }
 
+    /// Gives back the pages of a mapped graph, after a pass over its rows: they no longer count as this process's memory, and
+    /// are read again when they are touched again.
+    pub fn release(&self) {
+        self.offsets.release();
+        self.targets.release();
+        match &self.weights {
+            Weights::Equal => {}
+            Weights::Single(weights, totals) => {
+                weights.release();
+                totals.release();
+            }
+            Weights::Double(weights, totals) => {
+                weights.release();
+                totals.release();
+            }
+        }
+        if let Some(slots) = &self.aliases {
+            slots.release();
+        }
+    }
+
     /// Reads row offsets and targets once and checks that every row lies inside the edges and every target is a node.
     /// Cost: one pass, memory speed.
     ///

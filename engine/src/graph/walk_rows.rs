@@ -102,17 +102,24 @@ impl WalkRows {
 
     /// Checks rows of a graph that has so many nodes.
     pub(super) fn check(&self, nodes: u64) -> Result<()> {
-        if let Some(at) = self.offsets.windows(2).position(|pair| pair[1] < pair[0]) {
-            return Err(Error::damaged(&self.path, format!("row {at} does not lie inside the graph")));
+        let (mut at, mut before) = (0, 0);
+        for &offset in self.offsets.pieces().flatten() {
+            if offset < before {
+                let what = format!("row {} does not lie inside the graph", at - 1);
+                return Err(Error::damaged(&self.path, what));
+            }
+            (at, before) = (at + 1, offset);
         }
         let inside = |target: NodeId| u64::from(target) < nodes;
         // Outside [0, 1] a share would send more than there is, and walks might never end.
         let whole = |slot: &AliasSlot| inside(slot.target) && inside(slot.alias) && (0.0..=1.0).contains(&slot.share);
-        let (edges, all_inside) = match self.steps() {
-            Steps::Plain(targets) => (targets.len(), targets.iter().all(|&target| inside(target))),
-            Steps::Alias(slots) => (slots.len(), slots.iter().all(whole)),
+        let (edges, all_inside) = match &self.steps {
+            Steps::Plain(targets) => {
+                (targets.len(), targets.pieces().all(|piece| piece.iter().all(|&target| inside(target))))
+            }
+            Steps::Alias(slots) => (slots.len(), slots.pieces().all(|piece| piece.iter().all(whole))),
         };
-        if !all_inside || self.offsets.last().copied() != Some(edges as u64) {
+        if !all_inside || before != edges as u64 {
             return Err(Error::damaged(&self.path, "an edge leads to no node, or a share of it is none"));
         }
         Ok(())

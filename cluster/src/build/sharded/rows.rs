@@ -17,7 +17,7 @@ use zerocopy::IntoBytes;
 use crate::build::cut::Cut;
 use crate::error::{Error, Result};
 use crate::exchange::{BLOCK_BYTES, exchange};
-use crate::rows::{self, Blocks, Readers, RowSender};
+use crate::rows::{self, Blocks, Pass, Readers, RowSender};
 use crate::wire::Numbers;
 
 /// Makes sure that every row is somewhere, checks the files, and gives the first worker the cut of the build. `workers`: of
@@ -99,9 +99,14 @@ pub(in crate::build) fn gather(
     let mut received: BTreeMap<(NodeId, u32), OwnSlots> = BTreeMap::new();
     let mut whole = true;
     exchange(worker, || sender.next(), |_from, block| whole &= unpack(&block, weighted, &mut received).is_some());
+    drop(sender);
+    let pass = Pass::over(parts);
     let find = |node: NodeId, from: u32, to: u32| -> Option<RowSlots<'_>> {
         match parts.find(node) {
-            Some((part, row)) => RowSlots::of(part.rows(), row, from, to),
+            Some((part, row)) => {
+                pass.row(u64::from(to - from));
+                RowSlots::of(part.rows(), row, from, to)
+            }
             None => received.get(&(node, from)).map(OwnSlots::all).filter(|slots| slots.len() == (to - from) as usize),
         }
     };
