@@ -122,7 +122,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         shards_same::same(options.graph.key, &mut report)?;
     }
     report.note("a process's time, memory and processor seconds are its own, from connecting to a published index");
-    report.note("mapped pages of the store count as resident memory of every process that reads them");
+    report.note("mapped pages of the store count as resident memory while they are read; a sharded build gives them back behind it");
     Ok(report)
 }
 

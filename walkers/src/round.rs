@@ -144,6 +144,8 @@ struct Group {
 /// What a worker needs to take rounds, reused from round to round.
 #[derive(Debug, Default)]
 pub struct Stepper {
+    /// What has arrived, sorted.
+    arrivals: Vec<Arrival>,
     scratch: Vec<Arrival>,
     landings: Vec<Landing>,
     steps: u64,
@@ -173,23 +175,25 @@ impl Stepper {
     /// Bytes held between rounds.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        (self.scratch.capacity() * size_of::<Arrival>() + self.landings.capacity() * size_of::<Landing>()) as u64
+        let arrivals = self.arrivals.capacity() + self.scratch.capacity();
+        (arrivals * size_of::<Arrival>() + self.landings.capacity() * size_of::<Landing>()) as u64
     }
 
-    /// Takes one step with everything that has arrived, and empties the list.
+    /// Takes one step with everything that has arrived, in any number of lists.
     pub fn step(
         &mut self,
         rows: &ShardRows,
         lanes: &Lanes,
         step: u64,
-        arrivals: &mut Vec<Arrival>,
+        arrived: &[Vec<Arrival>],
         log: &mut VisitLog,
         out: &mut Outgoing,
     ) {
         let worker = rows.worker();
         let own_places = rows.owners().locals(worker);
         let long = u32::try_from(rows.long().len()).expect("long rows are few");
-        self.sort(arrivals, own_places + 2 * long);
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        self.sort(arrived, &mut arrivals, own_places + 2 * long);
         self.landings.clear();
         let (slots, mut landed, mut since) = (rows.slots(), 0, 0);
         for standing in arrivals.chunk_by_mut(|one, other| one >> 32 == other >> 32) {
@@ -233,16 +237,18 @@ impl Stepper {
             }
         }
         self.land(rows, &mut landed, 0, log, &mut out.next);
-        arrivals.clear();
+        self.arrivals = arrivals;
     }
 
     /// By place. What stands on one place is sorted by lane when its turn comes: mostly that is a handful.
-    fn sort(&mut self, arrivals: &mut Vec<Arrival>, places: u32) {
-        if arrivals.len() < FEW {
+    fn sort(&mut self, arrived: &[Vec<Arrival>], arrivals: &mut Vec<Arrival>, places: u32) {
+        if arrived.iter().map(Vec::len).sum::<usize>() < FEW {
+            arrivals.clear();
+            arrived.iter().for_each(|list| arrivals.extend_from_slice(list));
             arrivals.sort_unstable();
         } else {
             let bits = u32::BITS - places.saturating_sub(1).leading_zeros();
-            radix::sort(arrivals, &mut self.scratch, 32, 32 + bits, |&arrival| arrival);
+            radix::gather(arrived, arrivals, &mut self.scratch, 32, 32 + bits, |&arrival| arrival);
         }
     }
 
@@ -315,7 +321,7 @@ mod tests {
     use crate::paths::{Found, PathRows};
     use crate::shard::{LongRow, LongRows, RowSlots};
     use crate::tally::{Packed, Walker};
-    use crate::visits::put_together;
+    use crate::visits::{Sorted, put_together};
 
     /// A hub with an edge to every node and from many, a ring with chords, some dangling nodes.
     fn graph(nodes: u32, weighted: bool) -> Graph {
@@ -370,8 +376,9 @@ mod tests {
             }
             for _half in 0..2 {
                 for worker in 0..workers {
-                    let (log, arrivals) = (&mut logs[worker], &mut arrived.all()[worker]);
-                    steppers[worker].step(&rows[worker], &lanes, step, arrivals, log, &mut out);
+                    let (log, arrivals) = (&mut logs[worker], &arrived.all()[worker]);
+                    let lists: Vec<Vec<Arrival>> = arrivals.chunks(700).map(<[Arrival]>::to_vec).collect();
+                    steppers[worker].step(&rows[worker], &lanes, step, &lists, log, &mut out);
                 }
                 arrived = std::mem::replace(&mut out.forward, Boxes::new(workers));
             }
@@ -382,7 +389,9 @@ mod tests {
         };
         // The last worker puts together; a list that is cut is sorted again.
         let (last, others) = logs.split_last_mut().unwrap();
-        let own = last.sort(0, end - first, nodes, |lane| walks_of(rows.last().unwrap(), lane));
+        let mut own = Sorted::default();
+        last.sort(0, 3, nodes, |_| None, &mut own); // written over
+        last.sort(0, end - first, nodes, |lane| walks_of(rows.last().unwrap(), lane), &mut own);
         let parts: Vec<Packed> = rows
             .iter()
             .zip(others)

@@ -81,19 +81,25 @@ impl VisitLog {
         packed
     }
 
-    /// The same without packing, for the worker that puts all parts together.
+    /// The same without packing, for the worker that puts all parts together. What `sorted` held is lost, but not its room.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of visits")]
-    pub fn sort(&mut self, from: u32, to: u32, node_bound: u32, walks: impl Fn(u32) -> Option<u32>) -> Sorted {
-        let lanes = (to - from) as usize;
-        let mut sorted =
-            Sorted { ends: Vec::with_capacity(lanes), walks: Vec::with_capacity(lanes), visits: Vec::new() };
+    pub fn sort(
+        &mut self,
+        from: u32,
+        to: u32,
+        node_bound: u32,
+        walks: impl Fn(u32) -> Option<u32>,
+        sorted: &mut Sorted,
+    ) {
+        sorted.visits.clear();
+        sorted.ends.clear();
+        sorted.walks.clear();
         sorted.visits.reserve(self.visits(from, to) as usize);
         self.for_each_lane(from, to, node_bound, |lane, row| {
             sorted.visits.extend_from_slice(row);
             sorted.ends.push(sorted.visits.len());
             sorted.walks.push(walks(lane).unwrap_or(1));
         });
-        sorted
     }
 
     /// About how many visits were noted for some lanes.
@@ -144,7 +150,7 @@ fn add(row: &mut Vec<Visits>, visits: Visits) {
 }
 
 /// What one worker noted for some lanes, lane by lane, ascending by node.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Sorted {
     visits: Vec<Visits>,
     /// Where each lane ends.

@@ -52,6 +52,7 @@ pub(super) fn join<'scope>(
                     let mut others = open.remove(&number).unwrap_or_default();
                     others.retain(|part| !part.ends.is_empty());
                     let whole = put_together(&noted, &others);
+                    shared.borrow_mut().done.push(noted);
                     let whole = whole.expect("workers pack what can be unpacked");
                     let piece = Piece {
                         pipeline: task.pipeline,

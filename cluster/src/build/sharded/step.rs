@@ -11,7 +11,6 @@
 //! step, and while one waits for others, the next has something to do (Lin, WWW 2019, section 4: parallel pipelines).
 
 use std::cell::RefCell;
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -50,6 +49,8 @@ pub(super) struct Slots {
     activators: Vec<Activator>,
     /// What this worker noted for the tasks that it puts together.
     pub(super) noted: HashMap<u32, Sorted>,
+    /// The same of tasks that are done, for their room.
+    pub(super) done: Vec<Sorted>,
     /// Lists that have served, with their room: fresh memory would have to be cleared by the system each time.
     spare: Vec<Vec<Arrival>>,
 }
@@ -58,7 +59,15 @@ impl Slots {
     /// Slots of a worker among so many.
     pub(super) fn new(workers: usize) -> Slots {
         let (stepper, out) = (Stepper::default(), Outgoing::new(workers));
-        Slots { stepped: 0, stepper, out, activators: Vec::new(), noted: HashMap::new(), spare: Vec::new() }
+        Slots {
+            stepped: 0,
+            stepper,
+            out,
+            activators: Vec::new(),
+            noted: HashMap::new(),
+            done: Vec::new(),
+            spare: Vec::new(),
+        }
     }
 }
 
@@ -134,8 +143,8 @@ struct Open {
     ended: bool,
 }
 
-/// What has arrived, by the time of its round.
-type Inbox = BTreeMap<u64, (Vec<Arrival>, Capability<u64>)>;
+/// What has arrived, by the time of its round: list by list, as it came.
+type Inbox = BTreeMap<u64, (Vec<Vec<Arrival>>, Capability<u64>)>;
 
 struct Slot {
     job: Arc<ShardedJob>,
@@ -156,8 +165,7 @@ impl Slot {
         if batch.stop {
             self.job.progress.stop.store(true, Ordering::Relaxed);
         } else {
-            let spare = &mut self.shared.borrow_mut().spare;
-            keep(&mut self.inbox, spare, capability.clone(), batch.arrivals.0);
+            keep(&mut self.inbox, capability.clone(), batch.arrivals.0);
         }
     }
 
@@ -166,17 +174,17 @@ impl Slot {
         while let Some(entry) = self.inbox.first_entry()
             && !frontier.less_equal(entry.key())
         {
-            let (time, (mut arrivals, capability)) = entry.remove_entry();
+            let (time, (arrivals, capability)) = entry.remove_entry();
             // A block that was not begun here, because the job is to stop, is walked by nobody.
             let Some(open) = &mut self.open else { continue };
             let tick = time & ((1 << TICK_BITS) - 1);
             {
                 let Slots { stepper, out, spare, .. } = &mut *self.shared.borrow_mut();
                 let before = stepper.steps();
-                stepper.step(&self.rows, &open.lanes, tick / 2 - 1, &mut arrivals, &mut open.log, out);
+                stepper.step(&self.rows, &open.lanes, tick / 2 - 1, &arrivals, &mut open.log, out);
                 self.job.progress.steps.fetch_add(stepper.steps() - before, Ordering::Relaxed);
                 self.job.progress.rounds.fetch_add(1 - tick % 2, Ordering::Relaxed);
-                put_by(spare, arrivals);
+                arrivals.into_iter().for_each(|list| put_by(spare, list));
             }
             // What lands on nodes arrives for the next step, what is for parts of long rows before it. The loop adds one.
             let of_nodes = capability.delayed(&(time + 1 - tick % 2));
@@ -206,7 +214,7 @@ impl Slot {
             }
             let arrivals = std::mem::replace(full, shared.spare.pop().unwrap_or_default());
             if worker == self.rows.worker() {
-                keep(&mut self.inbox, &mut shared.spare, capability.delayed(&(capability.time() + 1)), arrivals);
+                keep(&mut self.inbox, capability.delayed(&(capability.time() + 1)), arrivals);
             } else {
                 session.give(Batch { worker: number, stop: false, arrivals: Numbers(arrivals) });
             }
@@ -215,7 +223,7 @@ impl Slot {
 
     /// Tells how much waits here for its next step.
     fn tell_standing(&mut self) {
-        let standing: usize = self.inbox.values().map(|(arrivals, _)| arrivals.len()).sum();
+        let standing: usize = self.inbox.values().flat_map(|(lists, _)| lists).map(Vec::len).sum();
         let before = std::mem::replace(&mut self.standing, standing as u64);
         self.job.progress.live.fetch_add((standing as u64).wrapping_sub(before), Ordering::Relaxed);
     }
@@ -240,7 +248,10 @@ impl Slot {
         open.packing += 1;
         let nodes = rows.owners().nodes();
         let packed = if home(number, rows.owners().workers()) == rows.worker() {
-            self.shared.borrow_mut().noted.insert(number, open.log.sort(from, to, nodes, walks));
+            let shared = &mut *self.shared.borrow_mut();
+            let mut sorted = shared.done.pop().unwrap_or_default();
+            open.log.sort(from, to, nodes, walks, &mut sorted);
+            shared.noted.insert(number, sorted);
             Packed::default()
         } else {
             open.log.pack(from, to, nodes, walks)
@@ -302,14 +313,8 @@ pub(super) fn home(task: u32, workers: usize) -> usize {
 }
 
 /// Adds what has arrived to what is there for its round.
-fn keep(inbox: &mut Inbox, spare: &mut Vec<Vec<Arrival>>, capability: Capability<u64>, arrivals: Vec<Arrival>) {
-    match inbox.entry(*capability.time()) {
-        Entry::Vacant(entry) => drop(entry.insert((arrivals, capability))),
-        Entry::Occupied(mut entry) => {
-            entry.get_mut().0.extend_from_slice(&arrivals);
-            put_by(spare, arrivals);
-        }
-    }
+fn keep(inbox: &mut Inbox, capability: Capability<u64>, arrivals: Vec<Arrival>) {
+    inbox.entry(*capability.time()).or_insert_with(|| (Vec::new(), capability)).0.push(arrivals);
 }
 
 /// Keeps a list that has served.
