@@ -52,15 +52,12 @@ impl Map {
     pub(crate) fn release(&self, bytes: Range<usize>) {
         #[cfg(unix)]
         if self.of_file && !bytes.is_empty() {
+            let pages = memmap2::UncheckedAdvice::DontNeed;
             // SAFETY: pages of a file that is mapped read-only hold nothing but the file's bytes, so that readers find the
             // same when the system reads them again. Copies, whose pages would come back as zeros, never get here.
-            #[expect(
-                unsafe_code,
-                reason = "the advice is sound for read-only maps of files, which the type cannot know"
-            )]
-            let _ = unsafe {
-                self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, bytes.start, bytes.len())
-            }; // a wish
+            #[expect(unsafe_code, reason = "giving pages back has no safe call")]
+            let advised = unsafe { self.map.unchecked_advise_range(pages, bytes.start, bytes.len()) };
+            drop(advised); // a wish
         }
         #[cfg(not(unix))]
         let _ = bytes;

@@ -262,3 +262,37 @@ pub(super) fn content_digest(rows: &[SectionRow]) -> u128 {
 fn to_usize(value: u64) -> usize {
     usize::try_from(value).expect("offsets inside a mapped file fit the address space")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::SectionWriter;
+
+    #[test]
+    fn what_is_given_back_is_read_again_and_copies_keep_what_they_hold() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("large");
+        let count = u32::try_from(3 * PIECE_BYTES / 4 + 12_345).unwrap();
+        let numbers: Vec<u32> = (0..count).map(|at| at.wrapping_mul(2_654_435_761)).collect();
+        let mut writer = SectionWriter::create(&path, FileKind::Graph, 2).unwrap();
+        writer.section(1, &[7u8, 8, 9]).unwrap();
+        writer.section(2, &numbers).unwrap();
+        writer.finish().unwrap();
+        let file = SectionedFile::open(&path, FileKind::Graph).unwrap();
+        file.verify().unwrap();
+        let section: Section<u32> = file.section(2).unwrap();
+        let lengths: Vec<usize> = section.pieces().map(<[u32]>::len).collect();
+        assert_eq!(lengths, [PIECE_BYTES / 4, PIECE_BYTES / 4, PIECE_BYTES / 4, 12_345]);
+        assert!(section.pieces().flatten().eq(&numbers));
+        section.release();
+        assert!(section[..] == numbers, "pages come back");
+        let (copy, owned) = (section.in_huge_pages().unwrap(), Section::from(numbers.clone()));
+        for held in [copy, owned] {
+            assert!(held.pieces().flatten().eq(&numbers));
+            held.release();
+            assert!(held[..] == numbers, "nothing of it is elsewhere");
+        }
+        let nothing: Section<u32> = Section::from(Vec::new());
+        assert_eq!(nothing.pieces().count(), 0);
+    }
+}
