@@ -22,6 +22,7 @@
 
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::plan::{UNITS_PER_PACKET, UNITS_PER_WALK};
+use walkprint_engine::prefetch::prefetch_near;
 
 use crate::radix;
 use crate::random::{SourceStream, at_node, at_step};
@@ -39,6 +40,8 @@ const MOST_UNITS: u32 = (1 << UNIT_BITS) - 1;
 /// Landings under way between asking for a slot and reading it; groups between two looks at them.
 const AHEAD: usize = 64;
 const TOGETHER: usize = 16;
+/// Arrivals between asking for what is read at their turn and their turn.
+const COMING: usize = 32;
 /// Below this many arrivals a comparison sort is faster.
 const FEW: usize = 512;
 
@@ -196,11 +199,20 @@ impl Stepper {
         self.sort(arrived, &mut arrivals, own_places + 2 * long);
         self.landings.clear();
         let (slots, mut landed, mut since) = (rows.slots(), 0, 0);
-        for standing in arrivals.chunk_by_mut(|one, other| one >> 32 == other >> 32) {
-            if 1 < standing.len() {
+        let mut rest = &mut *arrivals;
+        while let Some(&first) = rest.first() {
+            let place = take_apart(first).0;
+            let together = rest.iter().take_while(|&&arrival| take_apart(arrival).0 == place).count();
+            for &coming in rest.iter().skip(COMING).take(together) {
+                let (place, lane, _) = take_apart(coming);
+                rows.prefetch(place);
+                prefetch_near(&lanes.states, lane as usize);
+            }
+            let (standing, behind) = rest.split_at_mut(together);
+            rest = behind;
+            if 1 < together {
                 standing.sort_unstable();
             }
-            let place = take_apart(standing[0]).0;
             let long_row = place.checked_sub(own_places).map(|at| (at % long.max(1)) as usize);
             let (node, row) = match long_row {
                 None => (rows.node(place), rows.row(place)),
@@ -362,8 +374,11 @@ mod tests {
             let own = owners.nodes_of(rows.worker());
             rows.with_paths(PathRows::new(plan, own, row, &mut Vec::new()).unwrap())
         };
-        let rows: Vec<ShardRows> =
-            (0..workers).map(|worker| with_paths(ShardRows::of(graph, &owners, worker, &long).unwrap())).collect();
+        let collect = |worker| {
+            let row = |node, from, to| RowSlots::of(graph, node, from, to);
+            ShardRows::collect(&owners, worker, &long, graph.is_weighted(), |node| graph.degree(node), row)
+        };
+        let rows: Vec<ShardRows> = (0..workers).map(|worker| with_paths(collect(worker).unwrap().unwrap())).collect();
         let lanes = Lanes::new(plan.restart_prob, plan.rng_key, first, end);
         let mut logs = vec![VisitLog::new(end - first); workers];
         let mut steppers: Vec<Stepper> = (0..workers).map(|_| Stepper::default()).collect();

@@ -5,10 +5,13 @@
 //! each. With evenly spaced points in one table of equally wide slots the root is plain arithmetic: a point's place says which
 //! part it lies in. So the cut changes no draw, and the stop is a part of the same line.)
 
+use std::io;
 use std::sync::Arc;
 
+use walkprint_engine::file::{Element, Room};
 use walkprint_engine::graph::{AliasSlot, CheckedRows, Graph, Owners, Steps};
 use walkprint_engine::ids::NodeId;
+use walkprint_engine::prefetch::prefetch_near;
 
 use crate::paths::PathRows;
 use crate::spread::{Row, Slots, StepSlots};
@@ -107,12 +110,12 @@ pub struct ShardRows {
     /// Where this worker's part of each long row begins.
     parts: Vec<u64>,
     /// Own rows, then parts of long ones.
-    slots: OwnSlots,
+    slots: HeldSlots,
     /// Big moves, by local number.
     paths: Option<PathRows>,
 }
 
-/// Targets or alias slots.
+/// Targets or alias slots of some rows.
 #[derive(Debug, Clone)]
 pub enum OwnSlots {
     /// One target an edge, all equally likely.
@@ -122,20 +125,6 @@ pub enum OwnSlots {
 }
 
 impl OwnSlots {
-    /// No slots yet, of the kind that a graph has.
-    #[must_use]
-    pub fn empty(weighted: bool) -> OwnSlots {
-        if weighted { OwnSlots::Alias(Vec::new()) } else { OwnSlots::Plain(Vec::new()) }
-    }
-
-    /// Room for exactly so many more.
-    pub fn reserve(&mut self, slots: usize) {
-        match self {
-            OwnSlots::Plain(all) => all.reserve_exact(slots),
-            OwnSlots::Alias(all) => all.reserve_exact(slots),
-        }
-    }
-
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -151,20 +140,13 @@ impl OwnSlots {
         self.len() == 0
     }
 
-    /// Appends some. `None` when these are of another kind.
-    fn extend(&mut self, from: RowSlots<'_>) -> Option<()> {
-        match (self, from.0) {
-            (OwnSlots::Plain(all), Steps::Plain(targets)) => all.extend_from_slice(targets),
-            (OwnSlots::Alias(all), Steps::Alias(slots)) => all.extend_from_slice(slots),
-            _ => return None,
-        }
-        Some(())
-    }
-
     /// All of them.
     #[must_use]
     pub fn all(&self) -> RowSlots<'_> {
-        RowSlots(self.view())
+        RowSlots(match self {
+            OwnSlots::Plain(all) => Steps::Plain(all),
+            OwnSlots::Alias(all) => Steps::Alias(all),
+        })
     }
 
     /// Bytes of one.
@@ -172,12 +154,33 @@ impl OwnSlots {
     pub fn width(weighted: bool) -> usize {
         if weighted { size_of::<AliasSlot>() } else { size_of::<NodeId>() }
     }
+}
 
-    fn view(&self) -> StepSlots<'_> {
-        match self {
-            OwnSlots::Plain(all) => Steps::Plain(all),
-            OwnSlots::Alias(all) => Steps::Alias(all),
-        }
+/// All slots of a worker, in huge pages: walks read them here and there.
+type HeldSlots = Steps<Arc<Room<NodeId>>, Arc<Room<AliasSlot>>>;
+
+/// Room for slots, filled from the front.
+struct Filling<T> {
+    room: Room<T>,
+    filled: usize,
+}
+
+impl<T: Element> Filling<T> {
+    fn new(length: usize) -> io::Result<Filling<T>> {
+        Ok(Filling { room: Room::new(length)?, filled: 0 })
+    }
+
+    /// `None` when there is no room for as many.
+    fn extend(&mut self, from: &[T]) -> Option<()> {
+        let end = self.filled + from.len();
+        self.room.get_mut(self.filled..end)?.copy_from_slice(from);
+        self.filled = end;
+        Some(())
+    }
+
+    /// `None` when some is missing.
+    fn full(self) -> Option<Arc<Room<T>>> {
+        (self.filled == self.room.len()).then(|| Arc::new(self.room))
     }
 }
 
@@ -231,43 +234,6 @@ impl<'a> RowSlots<'a> {
 }
 
 impl ShardRows {
-    /// Rows that were put together: `offsets` by local number, and `slots` of own rows, then of parts of long rows. `None`
-    /// when they do not fit together, or lead outside the graph.
-    #[must_use]
-    pub fn new(
-        owners: &Arc<Owners>,
-        worker: usize,
-        long: &Arc<LongRows>,
-        offsets: Vec<u64>,
-        slots: OwnSlots,
-    ) -> Option<ShardRows> {
-        let mut end = *offsets.last()?;
-        let mut parts = Vec::with_capacity(long.len());
-        for number in 0..long.len() {
-            parts.push(end);
-            let (from, to) = long.part(number, worker);
-            end += u64::from(to - from);
-        }
-        let nodes = owners.nodes();
-        let inside = match &slots {
-            OwnSlots::Plain(all) => all.iter().all(|&target| target < nodes),
-            OwnSlots::Alias(all) => {
-                all.iter().all(|slot| slot.target < nodes && slot.alias < nodes && (0.0..=1.0).contains(&slot.share))
-            }
-        };
-        let fits =
-            end == slots.len() as u64 && offsets.is_sorted() && offsets.len() == owners.nodes_of(worker).count() + 1;
-        (inside && fits).then(|| ShardRows {
-            owners: Arc::clone(owners),
-            worker,
-            long: Arc::clone(long),
-            offsets,
-            parts,
-            slots,
-            paths: None,
-        })
-    }
-
     /// The same rows with the big moves of own nodes, by local number, which the plan asks for.
     #[must_use]
     pub fn with_paths(self, paths: PathRows) -> ShardRows {
@@ -277,7 +243,7 @@ impl ShardRows {
     /// Whether edges have weights.
     #[must_use]
     pub fn is_weighted(&self) -> bool {
-        matches!(self.slots, OwnSlots::Alias(_))
+        matches!(self.slots, Steps::Alias(_))
     }
 
     /// The slots of an own node's row, by local number; those of a long row are not here.
@@ -285,23 +251,17 @@ impl ShardRows {
     pub fn slots_of(&self, local: u32) -> RowSlots<'_> {
         #[expect(clippy::cast_possible_truncation, reason = "checked rows lie inside a slice")]
         let range = self.offsets[local as usize] as usize..self.offsets[local as usize + 1] as usize;
-        RowSlots(match self.slots.view() {
+        RowSlots(match self.view() {
             Steps::Plain(targets) => Steps::Plain(&targets[range]),
             Steps::Alias(slots) => Steps::Alias(&slots[range]),
         })
     }
 
-    /// A worker's rows, copied from a graph that this process can read. `None` when a row is damaged. Cost: own rows are
-    /// read once.
-    #[must_use]
-    pub fn of(graph: &Graph, owners: &Arc<Owners>, worker: usize, long: &Arc<LongRows>) -> Option<ShardRows> {
-        let find = |node, from, to| RowSlots::of(graph, node, from, to);
-        ShardRows::collect(owners, worker, long, graph.is_weighted(), |node| graph.degree(node), find)
-    }
-
     /// A worker's rows, put together from wherever they are: `degree` of own nodes, and `find` for the places of a row. `None`
-    /// when one is not found or does not fit.
-    #[must_use]
+    /// when one is not found, does not fit, or leads outside the graph.
+    ///
+    /// # Errors
+    /// When there is no memory.
     pub fn collect<'a>(
         owners: &Arc<Owners>,
         worker: usize,
@@ -309,7 +269,7 @@ impl ShardRows {
         weighted: bool,
         degree: impl Fn(NodeId) -> u64,
         find: impl Fn(NodeId, u32, u32) -> Option<RowSlots<'a>>,
-    ) -> Option<ShardRows> {
+    ) -> io::Result<Option<ShardRows>> {
         let mut offsets = Vec::with_capacity(owners.locals(worker) as usize + 1);
         offsets.push(0);
         let mut length = 0;
@@ -317,20 +277,37 @@ impl ShardRows {
             length += if long.find(node).is_some() { 0 } else { degree(node) };
             offsets.push(length);
         }
-        let parts = || (0..long.len()).map(|number| (long.rows()[number].node, long.part(number, worker)));
-        let of_parts: u64 = parts().map(|(_, (from, to))| u64::from(to - from)).sum();
-        let mut slots = OwnSlots::empty(weighted);
-        slots.reserve(usize::try_from(length + of_parts).ok()?);
-        for node in owners.nodes_of(worker).filter(|&node| long.find(node).is_none()) {
-            match u32::try_from(degree(node)).ok()? {
-                0 => {}
-                degree => slots.extend(find(node, 0, degree)?)?,
-            }
+        let mut parts = vec![length];
+        for number in 0..long.len() {
+            let (from, to) = long.part(number, worker);
+            parts.push(parts[number] + u64::from(to - from));
         }
-        for (node, (from, to)) in parts().filter(|(_, (from, to))| from < to) {
-            slots.extend(find(node, from, to)?)?;
-        }
-        ShardRows::new(owners, worker, long, offsets, slots)
+        let own = owners.nodes_of(worker).filter(|&node| long.find(node).is_none());
+        let own = own.map(|node| (node, 0, u32::try_from(degree(node)).unwrap_or(u32::MAX)));
+        let of_long = (0..long.len()).map(|number| (long.rows()[number].node, long.part(number, worker)));
+        let all = own.chain(of_long.map(|(node, (from, to))| (node, from, to))).filter(|(_, from, to)| from < to);
+        let mut all = all.map(|(node, from, to)| find(node, from, to).map(|row| row.steps()));
+        let length = usize::try_from(parts[long.len()]).unwrap_or(usize::MAX);
+        let nodes = owners.nodes();
+        let slots = if weighted {
+            let mut slots = Filling::new(length)?;
+            let inside =
+                |slot: &AliasSlot| slot.target < nodes && slot.alias < nodes && (0.0..=1.0).contains(&slot.share);
+            let row = |row: Option<StepSlots<'_>>| match row {
+                Some(Steps::Alias(row)) if row.iter().all(inside) => slots.extend(row),
+                _ => None,
+            };
+            all.try_for_each(row).and_then(|()| slots.full()).map(Steps::Alias)
+        } else {
+            let mut slots = Filling::new(length)?;
+            let row = |row: Option<StepSlots<'_>>| match row {
+                Some(Steps::Plain(row)) if row.iter().all(|&target| target < nodes) => slots.extend(row),
+                _ => None,
+            };
+            all.try_for_each(row).and_then(|()| slots.full()).map(Steps::Plain)
+        };
+        let (owners, long) = (Arc::clone(owners), Arc::clone(long));
+        Ok(slots.map(|slots| ShardRows { owners, worker, long, offsets, parts, slots, paths: None }))
     }
 
     /// Who owns which node.
@@ -364,9 +341,9 @@ impl ShardRows {
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let slots = match &self.slots {
-            OwnSlots::Plain(all) => size_of_val(&**all),
-            OwnSlots::Alias(all) => size_of_val(&**all),
+        let slots = match self.view() {
+            Steps::Plain(targets) => size_of_val(targets),
+            Steps::Alias(slots) => size_of_val(slots),
         };
         (size_of_val(&*self.offsets) + slots) as u64 + self.paths.as_ref().map_or(0, PathRows::bytes)
     }
@@ -376,6 +353,12 @@ impl ShardRows {
     #[must_use]
     pub fn node(&self, local: u32) -> NodeId {
         self.owners.node(self.worker, local)
+    }
+
+    /// Asks for what [`row`](ShardRows::row) will read. Does nothing for other places.
+    #[inline]
+    pub(crate) fn prefetch(&self, place: u32) {
+        prefetch_near(&self.offsets, place as usize);
     }
 
     #[inline]
@@ -392,7 +375,14 @@ impl ShardRows {
     }
 
     pub(crate) fn slots(&self) -> Slots<'_> {
-        Slots::new(self.slots.view(), self.paths.as_ref())
+        Slots::new(self.view(), self.paths.as_ref())
+    }
+
+    fn view(&self) -> StepSlots<'_> {
+        match &self.slots {
+            Steps::Plain(targets) => Steps::Plain(targets),
+            Steps::Alias(slots) => Steps::Alias(slots),
+        }
     }
 }
 

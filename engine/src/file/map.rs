@@ -73,9 +73,9 @@ fn in_huge_pages(bytes: usize) -> std::io::Result<memmap2::MmapMut> {
 }
 
 /// Room for many numbers that will be read and written here and there, all zero at first: in huge pages where they are to
-/// be had, as [`Map::copied`].
+/// be had.
 #[derive(Debug)]
-pub(crate) struct Room<T> {
+pub struct Room<T> {
     map: memmap2::MmapMut,
     bytes: usize,
     of: PhantomData<T>,
@@ -86,8 +86,8 @@ impl<T: FromBytes + IntoBytes + Immutable> Room<T> {
     ///
     /// # Errors
     /// When there is no memory.
-    pub(crate) fn new(length: usize) -> std::io::Result<Room<T>> {
-        let bytes = length * size_of::<T>();
+    pub fn new(length: usize) -> std::io::Result<Room<T>> {
+        let bytes = length.checked_mul(size_of::<T>()).ok_or(std::io::ErrorKind::OutOfMemory)?;
         Ok(Room { map: in_huge_pages(bytes)?, bytes, of: PhantomData })
     }
 }

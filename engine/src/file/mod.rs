@@ -29,7 +29,7 @@ mod map;
 mod reader;
 mod writer;
 
-pub(crate) use map::Room;
+pub use map::Room;
 pub use reader::{Element, Section, SectionedFile};
 pub use writer::{SectionWriter, persist, sync_directory};
 

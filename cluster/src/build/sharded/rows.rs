@@ -78,7 +78,7 @@ pub(in crate::build) fn begin(
 /// Memory: own rows, and those received once more.
 ///
 /// # Errors
-/// When a row is damaged.
+/// When a row is damaged, or there is no memory.
 pub(in crate::build) fn gather(
     worker: &mut Worker,
     parts: &RowParts,
@@ -114,8 +114,10 @@ pub(in crate::build) fn gather(
         Some(degree) => degree,
         None => received.get(&(node, 0)).map_or(0, |slots| slots.len() as u64),
     };
-    let rows = ShardRows::collect(owners, worker.index(), long, weighted, degrees, find).filter(|_| whole);
-    rows.ok_or_else(|| {
+    let rows = ShardRows::collect(owners, worker.index(), long, weighted, degrees, find);
+    let rows =
+        rows.map_err(|error| Error::Request { what: format!("there is no memory for the rows of a worker: {error}") })?;
+    rows.filter(|_| whole).ok_or_else(|| {
         let what = "a row of the graph does not lie inside it, or came damaged from another process".into();
         Error::Request { what }
     })
