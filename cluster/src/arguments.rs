@@ -389,8 +389,8 @@ pub(crate) struct BatchArguments {
     pub(crate) method: Method,
     #[command(flatten)]
     pub(crate) asked: AskedArguments,
-    /// Where the rows of the graph are: replicated (every worker sees all), or sharded (each worker holds some, and they
-    /// answer together; for graphs that no worker can hold)
+    /// Where the rows of the graph are: replicated (every process reads all), or sharded (each worker holds some, and they
+    /// answer together; slower, for graphs that no machine can hold). Auto: sharded where the store is
     #[arg(long, default_value_t = GraphMode::Auto, value_name = "auto|replicated|sharded")]
     pub(crate) graph: GraphMode,
     #[command(flatten)]

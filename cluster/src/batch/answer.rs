@@ -28,6 +28,11 @@ pub(super) fn answer<'scope>(
     let mut begun: Option<Gathering> = None;
     let worker_of = |task: &Task| task.worker.into();
     in_turns(tasks, "Answer", worker_of, move |task| {
+        // Who stops because it has other sources than the dealer must not look for those of a task.
+        if job.stopped() {
+            begun = None;
+            return Some((None, Credit::of(task, None)));
+        }
         let gathering = begun.take().unwrap_or_else(|| Gathering::new(*task, job.sources_of(task)));
         let piece = match turn(&job, &world, &mut answering, gathering) {
             Ok(Turn::Unfinished(rest)) => {
@@ -41,7 +46,8 @@ pub(super) fn answer<'scope>(
                 None
             }
         };
-        Some((piece, Credit::of(task)))
+        let credit = Credit::of(task, piece.as_ref());
+        Some((piece, credit))
     })
 }
 

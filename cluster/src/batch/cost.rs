@@ -73,7 +73,7 @@ pub struct Measured {
     pub sampled: u64,
 }
 
-/// Decides the method of a batch. `None` for the pilot when there was none: a few sources take what [`Method::Auto`] does.
+/// Decides the method of a batch, on this process's workers for all. `None` for the pilot when there was none: a few sources take what [`Method::Auto`] does.
 ///
 /// # Errors
 /// When a question cannot be answered, or the job is to stop.
@@ -82,7 +82,7 @@ pub(super) fn choose(
     asked: &Asked,
     sources: &[NodeId],
     cut: &Cut,
-    workers: usize,
+    (workers, all_workers): (usize, usize),
     progress: &BatchProgress,
     tick: &mut dyn FnMut(),
 ) -> Result<(Method, Option<Pilot>)> {
@@ -112,7 +112,7 @@ pub(super) fn choose(
     for (&method, Sample { seconds, l1_errors, .. }) in candidates.iter().zip(taken) {
         if let Some(seconds_per_source) = mean(&seconds) {
             let estimated_l1 = mean(&l1_errors).unwrap_or(f64::INFINITY);
-            let predicted_seconds = seconds_per_source * sources.len() as f64 / workers as f64;
+            let predicted_seconds = seconds_per_source * sources.len() as f64 / all_workers as f64;
             let sampled = seconds.len() as u64;
             measured.push(Measured { method, seconds_per_source, predicted_seconds, estimated_l1, sampled });
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 use timely::dataflow::Stream;
@@ -11,18 +12,22 @@ use timely::dataflow::operators::generic::Operator;
 use super::Job;
 use super::budget::{CREDITS, OPEN_PARTS};
 use super::cut::Task;
+use super::rows::Piece;
 
 /// A worker's word that it has done with a task and can take one more.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Credit {
     worker: u32,
     part: u32,
+    /// Sources that were answered, and their rows.
+    answered: (u64, u64),
 }
 
 impl Credit {
-    /// For a task that is done.
-    pub(crate) fn of(task: &Task) -> Credit {
-        Credit { worker: task.worker, part: task.part }
+    /// For a task that is done, or was given up.
+    pub(crate) fn of(task: &Task, piece: Option<&Piece>) -> Credit {
+        let answered = piece.map_or((0, 0), |piece| (piece.ends.len() as u64, piece.rows.len() as u64));
+        Credit { worker: task.worker, part: task.part, answered }
     }
 }
 
@@ -41,8 +46,13 @@ pub(super) fn deal<'scope>(credits: Stream<'scope, u64, Vec<Credit>>, job: Arc<J
         let mut tasks = job.open.clone().into_iter().flat_map(move |part| cut.tasks(part)).peekable();
         move |(input, _frontier), output| {
             input.for_each_stamp(|_, data| {
-                for Credit { worker, part } in data.flat_map(|credits| credits.drain(..)) {
+                for Credit { worker, part, answered: (sources, rows) } in data.flat_map(|credits| credits.drain(..)) {
                     waiting.push_back(worker);
+                    // Own workers tell as they go.
+                    if job.workers <= worker as usize {
+                        job.progress.sources.fetch_add(sources, Ordering::Relaxed);
+                        job.progress.rows.fetch_add(rows, Ordering::Relaxed);
+                    }
                     if let Some(count) = under_way.get_mut(&part) {
                         *count -= 1;
                         if *count == 0 {

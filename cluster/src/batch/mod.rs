@@ -1,4 +1,5 @@
-//! Answers for many or all nodes: one timely dataflow over all workers of a process, sorted files at its end.
+//! Answers for many or all nodes: one timely dataflow over all workers of one or several processes, sorted files at its
+//! end.
 //!
 //! ```text
 //!            tasks, by worker               pieces                   parts
@@ -17,8 +18,11 @@
 //!   the writer thread, which puts it back in the order of ids, encodes it, flushes it to the disk, renames it, and enters it
 //!   in the manifest.
 //!
-//! **The files are a pure function of the store, the sources and the parameters**: workers, memory, interruptions and
-//! resumes leave no trace in any byte. (Test: `tests/tests/batch.rs`.) Only [`Method::Auto`] goes by the clock: it decides
+//! Of several processes each reads the whole store; process 0 chooses the method, deals and writes. (Where no process can
+//! hold the graph, [`run_sharded_batch`] answers.)
+//!
+//! **The files are a pure function of the store, the sources and the parameters**: workers, processes, memory, interruptions
+//! and resumes leave no trace in any byte. (Tests: `tests/tests/batch.rs`, `tests/tests/batch_together.rs`.) Only [`Method::Auto`] goes by the clock: it decides
 //! once, and the manifest says how.
 
 mod options;
@@ -54,10 +58,11 @@ mod sharded;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
 use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::{ConnectLoop, Feedback, Probe};
 use timely::worker::Worker;
@@ -76,8 +81,9 @@ pub use sharded::run_sharded_batch;
 
 use crate::assembly::Queue;
 use crate::choice::{Wanted, choose_index};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_full};
 use crate::processes::Processes;
+use crate::processes::agree::from_first;
 use crate::workers::finish;
 use answering::{Asked, World};
 use budget::Budget;
@@ -98,19 +104,47 @@ pub fn run_batch(
     progress: &Arc<BatchProgress>,
     tick: &mut dyn FnMut(&BatchProgress),
 ) -> Result<BatchOutcome> {
+    let outcome = run_batch_together(store, options, &Processes::alone(options.workers), progress, tick)?;
+    Ok(outcome.expect("a process that is alone writes"))
+}
+
+/// The same by several processes, each of which reads the whole store: one that they share, or its copy. `None` where
+/// another process writes. All must be given the same question, and may have any memory.
+///
+/// # Errors
+/// As [`run_batch`]; and when another process is lost. What goes wrong in a process that does not write is in
+/// `progress.failed` while the others still wait for it.
+pub fn run_batch_together(
+    store: &Path,
+    options: &BatchOptions,
+    processes: &Processes,
+    progress: &Arc<BatchProgress>,
+    tick: &mut dyn FnMut(&BatchProgress),
+) -> Result<Option<BatchOutcome>> {
     check(options)?;
     let store = Store::open(store)?;
     let world = open(&store, options)?;
     let resolved = Resolved::new(options, &store, &world.labels)?;
     let nodes = world.graph.nodes();
     let cut = Cut::new(resolved.nodes.len() as u64, options.top, nodes, options.rows_per_file);
-    let budget = Budget::new(&cut, &world, options.method, options.workers);
+    let budget = Budget::new(&cut, &world, options.method, processes.workers());
     budget.check(options.memory_bytes)?;
     progress.all_sources.store(cut.sources, Ordering::Relaxed);
+    let asking = Asking {
+        asked: Asked::new(options, world.restart_prob),
+        nodes: resolved.nodes.clone(),
+        cut,
+        format: options.format,
+        workers: processes.workers(),
+        progress: Arc::clone(progress),
+    };
+    let mut tick = || tick(progress);
+    if processes.process() != 0 {
+        return help(asking, resolved.digest(), &world, processes, &mut tick).map(|()| None);
+    }
 
     let mut place = Place::new(options)?;
-    let mut asked = Asked::new(options, world.restart_prob);
-    let mut tick = || tick(progress);
+    let mut asked = asking.asked.clone();
     let pilot = match place.begun_method() {
         Some(begun) => {
             if asked.method == Method::Auto {
@@ -119,8 +153,8 @@ pub fn run_batch(
             None
         }
         None => {
-            let (method, pilot) =
-                cost::choose(&world, &asked, &resolved.nodes, &cut, options.workers, progress, &mut tick)?;
+            let crew = (processes.workers(), processes.all_workers());
+            let (method, pilot) = cost::choose(&world, &asked, &resolved.nodes, &cut, crew, progress, &mut tick)?;
             asked.method = method;
             pilot
         }
@@ -140,27 +174,13 @@ pub fn run_batch(
     let (sealed, open) = divide(&manifest, &cut, progress);
 
     let began = Instant::now();
-    let (method, skipped_unknown) = (asked.method, resolved.skipped_unknown);
-    let sort = |sources: &mut [(NodeId, u32)]| world.sort(method, sources);
-    let job = Job {
-        labels: world.labels.clone(),
-        order: in_order(sort, &resolved.nodes, &cut).map(|(_, place)| place).collect(),
-        nodes: resolved.nodes,
-        cut,
-        open,
-        asked,
-        format: options.format,
-        progress: Arc::clone(progress),
-        failure: Mutex::new(None),
-    };
-    let manifest = match job.open.is_empty() {
-        true => manifest,
-        false => run(job, &world, options.workers, &options.out, manifest, &mut tick)?,
-    };
-    let planned_bytes = budget.bytes();
+    let method = asked.method;
+    let begun = Begun { method: method.to_string(), sources: resolved.digest() };
+    let job = asking.job(&world, method, open);
+    let manifest = lead(job, begun, &world, processes, (&options.out, manifest), &mut tick)?;
     let index = parameters.index;
-    let known = Known { method, restart_prob: world.restart_prob, index, pilot, planned_bytes };
-    Ok(outcome(cut.sources, skipped_unknown, sealed, &manifest, known, began))
+    let known = Known { method, restart_prob: world.restart_prob, index, pilot, planned_bytes: budget.bytes() };
+    Ok(Some(outcome(cut.sources, resolved.skipped_unknown, sealed, &manifest, known, began)))
 }
 
 /// The number of parts that are sealed, and the other parts, ascending. The progress gets to know.
@@ -286,6 +306,25 @@ fn parameters(
     }
 }
 
+/// What all processes of a batch must have in common, by name.
+#[must_use]
+pub fn agreement(store: &Store, options: &BatchOptions, sharded: bool) -> Vec<(&'static str, String)> {
+    let BatchOptions { sources, top, method, precision, dangling, shape, .. } = options;
+    let BatchOptions { index, restart_prob, rows_per_file, .. } = options;
+    // Where each host has its own shards, process 0 alone lists the indexes.
+    let indexes = store.manifest().indexes.iter().filter(|_| !sharded);
+    let fingerprints: Vec<_> = indexes.map(|index| (&index.name, &index.fingerprint_digest)).collect();
+    vec![
+        ("command", "batch".to_owned()),
+        ("--graph", if sharded { "sharded" } else { "replicated" }.to_owned()),
+        ("graph", store.manifest().graph.digest.clone()),
+        ("indexes", format!("{fingerprints:?}")),
+        ("index (--index)", format!("{index:?} {restart_prob:?}")),
+        ("question", format!("{sources:?} {top} {method} {precision:?} {dangling} {rows_per_file:?}")),
+        ("filters", format!("{:?}", describe_shape(shape))),
+    ]
+}
+
 /// A shape in words, which are the same exactly when the shape is.
 fn describe_shape(shape: &Shape) -> Option<String> {
     let nodes = |word, nodes: Option<&Arc<RoaringBitmap>>| {
@@ -321,6 +360,8 @@ pub(crate) struct Job {
     open: Vec<u32>,
     asked: Asked,
     format: Format,
+    /// Workers of this process.
+    workers: usize,
     progress: Arc<BatchProgress>,
     /// The first error of a worker.
     failure: Mutex<Option<Error>>,
@@ -335,6 +376,11 @@ impl Job {
     fn fail(&self, error: Error) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.progress.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// What went wrong, for the first who asks.
+    fn failed(&self) -> Option<Error> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn nodes(&self, range: Range<u64>) -> &[NodeId] {
@@ -357,32 +403,118 @@ fn in_memory(range: Range<u64>) -> Range<usize> {
     place(range.start)..place(range.end)
 }
 
-/// Runs the dataflow to its end; gives the manifest as it is on the disk.
-fn run(
-    job: Job,
-    world: &Arc<World>,
+/// What a process knows of a batch before process 0 has chosen the method.
+struct Asking {
+    asked: Asked,
+    nodes: Vec<NodeId>,
+    cut: Cut,
+    format: Format,
     workers: usize,
-    directory: &Path,
-    manifest: Manifest,
+    progress: Arc<BatchProgress>,
+}
+
+impl Asking {
+    /// With the method, and the parts that are to be answered; only whoever deals needs these.
+    fn job(self, world: &World, method: Method, open: Vec<u32>) -> Job {
+        let Asking { asked, nodes, cut, format, workers, progress } = self;
+        let sort = |sources: &mut [(NodeId, u32)]| world.sort(method, sources);
+        Job {
+            labels: world.labels.clone(),
+            order: in_order(sort, &nodes, &cut).map(|(_, place)| place).collect(),
+            nodes,
+            cut,
+            open,
+            asked: Asked { method, ..asked },
+            format,
+            workers,
+            progress,
+            failure: Mutex::new(None),
+        }
+    }
+}
+
+/// What process 0 tells the others.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Begun {
+    method: String,
+    /// Who the sources are.
+    sources: String,
+}
+
+/// Runs the dataflow to its end, in the process that deals and writes; gives the manifest as it is on the disk.
+fn lead(
+    job: Job,
+    begun: Begun,
+    world: &Arc<World>,
+    processes: &Processes,
+    (directory, manifest): (&Path, Manifest),
     tick: &mut dyn FnMut(),
 ) -> Result<Manifest> {
+    if job.open.is_empty() && processes.processes() == 1 {
+        return Ok(manifest);
+    }
     let (job, world) = (Arc::new(job), Arc::clone(world));
     let writer = writer::start(directory.to_owned(), manifest, &job)?;
     let (shared, queue) = (Arc::clone(&job), writer.queue());
     let work = move |worker: &mut Worker| {
-        let probe = dataflow(worker, &shared, &world, queue.clone());
+        from_first(worker, Some(begun.clone()));
+        let probe = dataflow(worker, &shared, &world, Some(queue.clone()));
         finish(worker, &probe);
     };
-    Processes::alone(workers).run(work, tick)?;
-    let written = writer.finish()?;
-    match job.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        Some(error) => Err(error),
-        None if written.parts.len() < job.cut.parts() as usize => Err(Error::Interrupted),
-        None => Ok(written),
+    let ran = processes.run(work, tick);
+    let written = writer.finish();
+    if let Some(error) = job.failed() {
+        return Err(error);
     }
+    ran?;
+    let written = written?;
+    if written.parts.len() < job.cut.parts() as usize { Err(Error::Interrupted) } else { Ok(written) }
 }
 
-fn dataflow(worker: &mut Worker, job: &Arc<Job>, world: &Arc<World>, queue: Queue<writer::Part>) -> ProbeHandle<u64> {
+/// Answers in a process that neither deals nor writes.
+fn help(
+    asking: Asking,
+    sources: String,
+    world: &Arc<World>,
+    processes: &Processes,
+    tick: &mut dyn FnMut(),
+) -> Result<()> {
+    let progress = Arc::clone(&asking.progress);
+    let (asking, job, world) = (Mutex::new(Some(asking)), Arc::new(OnceLock::<Arc<Job>>::new()), Arc::clone(world));
+    let made = Arc::clone(&job);
+    let work = move |worker: &mut Worker| {
+        let begun = from_first(worker, None::<Begun>);
+        let job = made.get_or_init(|| {
+            let asking = asking.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let asking = asking.expect("the first worker that gets here takes it");
+            let method = begun.method.parse().expect("process 0 has the same methods: its version was compared");
+            let job = asking.job(&world, method, Vec::new());
+            if begun.sources != sources {
+                let what = "this process finds other sources than process 0: give all the same list and the same store";
+                job.fail(Error::Request { what: what.into() });
+            }
+            Arc::new(job)
+        });
+        let probe = dataflow(worker, job, &world, None);
+        finish(worker, &probe);
+    };
+    let mut tick = || {
+        if let Some(error) = job.get().and_then(|job| job.failed()) {
+            let _ = progress.failed.set(in_full(&error)); // the first is told
+        }
+        tick();
+    };
+    processes.run(work, &mut tick)?;
+    Ok(())
+}
+
+/// The dataflow of one worker. `queue`: to the writer, in the process that has one.
+fn dataflow(
+    worker: &mut Worker,
+    job: &Arc<Job>,
+    world: &Arc<World>,
+    queue: Option<Queue<writer::Part>>,
+) -> ProbeHandle<u64> {
     worker.dataflow::<u64, _, _>(|scope| {
         let (returned, credits) = scope.feedback(1);
         let tasks = deal::deal(credits, Arc::clone(job));

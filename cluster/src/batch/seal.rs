@@ -10,11 +10,11 @@ use super::writer::Part;
 use crate::assembly::{Queue, collect};
 
 /// Collects all pieces on worker 0 and hands complete parts to the writer. A part whose tasks were not all answered,
-/// because the job was stopped, is dropped. The output carries nothing but progress.
+/// because the job was stopped, is dropped. `queue`: to the writer, where worker 0 is. The output carries nothing but progress.
 pub(super) fn seal<'scope>(
     pieces: Stream<'scope, u64, Vec<Piece>>,
     job: Arc<Job>,
-    queue: Queue<Part>,
+    queue: Option<Queue<Part>>,
 ) -> Stream<'scope, u64, Vec<()>> {
     let place_of = |piece: &Piece| (piece.task.part, piece.task.first);
     collect(
@@ -23,6 +23,7 @@ pub(super) fn seal<'scope>(
         place_of,
         u64::from,
         move |number, pieces| {
+            let Some(queue) = &queue else { return };
             let sources: u64 = pieces.values().map(|piece| piece.ends.len() as u64).sum();
             let range = job.cut.part(number);
             if sources == range.end - range.start {

@@ -162,7 +162,7 @@ impl Writing {
     fn finish(self) -> Result<(BatchOutcome, u32)> {
         let Writing { writer, job, skipped_unknown, sealed, known, began, place } = self;
         let written = writer.finish();
-        if let Some(error) = job.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(error) = job.failed() {
             return Err(error);
         }
         let manifest = written?;
@@ -216,6 +216,7 @@ impl Starting {
             open,
             asked: described,
             format: options.format,
+            workers: options.workers,
             progress: Arc::clone(progress),
             failure: Mutex::new(None),
         });

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
-use walkprint_cluster::batch::{BatchOptions, BatchOutcome, BatchProgress, Pilot, run_batch, run_sharded_batch};
+use walkprint_cluster::batch::{
+    BatchOptions, BatchOutcome, BatchProgress, Pilot, agreement, run_batch_together, run_sharded_batch,
+};
 use walkprint_cluster::error::Error;
 use walkprint_cluster::graph_mode::GraphMode;
 use walkprint_cluster::processes::Processes;
@@ -50,31 +52,24 @@ pub(crate) fn run(arguments: BatchArguments) -> anyhow::Result<Outcome> {
         replace: arguments.replace,
     };
     let stop = stop_flag()?;
-    let graph = match arguments.graph {
-        GraphMode::Auto if arguments.together.are_given() => GraphMode::Sharded,
-        GraphMode::Auto if Store::open(&arguments.store)?.is_sharded() => GraphMode::Sharded,
-        given => given,
+    let store = Store::open(&arguments.store)?;
+    let sharded = match arguments.graph {
+        GraphMode::Auto => store.is_sharded(),
+        GraphMode::Replicated if store.is_sharded() => bail!(
+            "{}: its graph lies in shards, which only --graph sharded can read as they are; bring them together with \
+             `walkprint gather`",
+            arguments.store.display()
+        ),
+        given => given == GraphMode::Sharded,
     };
-    let (outcome, took) = match graph {
-        GraphMode::Replicated if arguments.together.are_given() => {
-            bail!(
-                "a batch by several processes answers over a sharded graph; give --graph sharded, or leave out --hosts"
-            )
-        }
-        GraphMode::Auto | GraphMode::Replicated => batch(&arguments.store, &options, None, &stop)?,
-        GraphMode::Sharded => {
-            let agreement = agreement(&Store::open(&arguments.store)?, &options);
-            let processes = arguments.together.join(options.workers, &agreement, ADVICE, &stop)?;
-            let (outcome, took) = batch(&arguments.store, &options, Some(&processes), &stop)?;
-            let me = processes.process();
-            let Some(outcome) = processes.finish(outcome)? else {
-                note(&format!("walkprint: process {me} is done; process 0 has written the answers"));
-                return Ok(Outcome::Done);
-            };
-            (Ok(Some(outcome)), took)
-        }
+    let agreement = agreement(&store, &options, sharded);
+    let processes = arguments.together.join(options.workers, &agreement, ADVICE, &stop)?;
+    let (outcome, took) = batch(&arguments.store, &options, &processes, sharded, &stop);
+    let me = processes.process();
+    let Some(outcome) = processes.finish(outcome)? else {
+        note(&format!("walkprint: process {me} is done; process 0 has written the answers"));
+        return Ok(Outcome::Done);
     };
-    let Some(outcome) = outcome? else { return Ok(Outcome::Done) };
     if arguments.json {
         print_json(&as_json(&options, &outcome, took))?;
     } else {
@@ -87,10 +82,11 @@ pub(crate) fn run(arguments: BatchArguments) -> anyhow::Result<Outcome> {
 fn batch(
     store: &Path,
     options: &BatchOptions,
-    processes: Option<&Processes>,
+    processes: &Processes,
+    sharded: bool,
     stop: &AtomicBool,
-) -> anyhow::Result<(Result<Option<BatchOutcome>, Error>, Duration)> {
-    let helps = processes.is_some_and(|processes| processes.process() != 0);
+) -> (Result<Option<BatchOutcome>, Error>, Duration) {
+    let helps = processes.process() != 0;
     let progress = Arc::new(BatchProgress::default());
     let bar = progress_bar(0, BAR);
     let began = Instant::now();
@@ -124,10 +120,8 @@ fn batch(
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for people")]
         bar.set_message(format!("{} rows/s", count((rows as f64 / seconds) as u64)));
     };
-    let outcome = match processes {
-        None => run_batch(store, options, &progress, &mut tick).map(Some),
-        Some(processes) => run_sharded_batch(store, options, processes, &progress, &mut tick),
-    };
+    let run = if sharded { run_sharded_batch } else { run_batch_together };
+    let outcome = run(store, options, processes, &progress, &mut tick);
     bar.finish_and_clear();
     let sealed = progress.sealed.load(Ordering::Relaxed);
     match &outcome {
@@ -137,18 +131,7 @@ fn batch(
         )),
         _ => {}
     }
-    Ok((outcome, began.elapsed()))
-}
-
-/// What all processes of a batch must have in common.
-fn agreement(store: &Store, options: &BatchOptions) -> Vec<(&'static str, String)> {
-    let BatchOptions { sources, top, precision, dangling, index, restart_prob, rows_per_file, .. } = options;
-    vec![
-        ("command", "batch".to_owned()),
-        ("graph", store.manifest().graph.digest.clone()),
-        ("index (--index)", format!("{index:?} {restart_prob:?}")),
-        ("question", format!("{sources:?} {top} {precision:?} {dangling} {rows_per_file:?}")),
-    ]
+    (outcome, began.elapsed())
 }
 
 /// Ends a process that helps when it is to stop, or something went wrong: the others wait for it, find that it has gone, and
