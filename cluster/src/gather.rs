@@ -13,9 +13,12 @@ use walkprint_engine::error::Error as EngineError;
 use walkprint_engine::file::{persist, sync_directory};
 use walkprint_engine::graph::{Graph, ShardFile};
 use walkprint_engine::index::{IndexEntry, Segment, fingerprint_digest, open_segment};
+use walkprint_engine::kinds::{KindFile, Kinds};
 use walkprint_engine::labels::Labels;
-use walkprint_engine::parts::{expect_shard, open_labels};
-use walkprint_engine::store::{BuildEntry, GraphEntry, Manifest, ShardEntry, Store, StoreLock, index_directory};
+use walkprint_engine::parts::{expect_shard, open_labels, open_shard_kinds};
+use walkprint_engine::store::{
+    BuildEntry, GraphEntry, Manifest, ShardEntry, Store, StoreLock, TypesEntry, index_directory,
+};
 
 use crate::error::{Error, Result};
 
@@ -107,6 +110,8 @@ fn gather_locked(parts: &Parts, lock: &StoreLock, stop: &AtomicBool) -> Result<M
     // What is missing is found before anything is written.
     let row_files = parts.find_all(graph.shards.iter().map(|shard| PathBuf::from(&shard.file)))?;
     let label_files = parts.find_all(graph.shards.iter().map(|shard| PathBuf::from(&shard.labels_file)))?;
+    let types: Vec<&TypesEntry> = graph.shards.iter().filter_map(|shard| shard.types.as_ref()).collect();
+    let types_files = parts.find_all(types.iter().map(|types| PathBuf::from(&types.file)))?;
     let mut segment_files = Vec::with_capacity(indexes.len());
     for index in indexes {
         let directory = Path::new(&index.directory);
@@ -121,6 +126,15 @@ fn gather_locked(parts: &Parts, lock: &StoreLock, stop: &AtomicBool) -> Result<M
     made.paths.push(labels_path.clone());
     let labels_digest = gather_labels(&graph.shards, &label_files, &labels_path, &go_on)?;
     let length = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let types = if types_files.is_empty() {
+        None
+    } else {
+        let file = format!("types-{generation}.wpt");
+        let path = lock.path().join(&file);
+        made.paths.push(path.clone());
+        let digest = gather_types(&graph.shards, &types_files, &path, &go_on)?;
+        Some(TypesEntry { file, bytes: length(&path), digest: format!("{digest:032x}") })
+    };
     let entry = GraphEntry {
         file,
         bytes: length(&graph_path),
@@ -128,6 +142,7 @@ fn gather_locked(parts: &Parts, lock: &StoreLock, stop: &AtomicBool) -> Result<M
         labels_bytes: length(&labels_path),
         labels_digest: format!("{labels_digest:032x}"),
         shards: Vec::new(),
+        types,
         ..graph.clone()
     };
     let mut gathered = Vec::with_capacity(indexes.len());
@@ -194,6 +209,18 @@ fn gather_labels(
     }
     go_on()?;
     Ok(Labels::gather(path, &labels.iter().collect::<Vec<_>>())?)
+}
+
+fn gather_types(shards: &[ShardEntry], files: &[PathBuf], path: &Path, go_on: &dyn Fn() -> Result<()>) -> Result<u128> {
+    let mut types = Vec::with_capacity(files.len());
+    let entries = shards.iter().filter_map(|shard| Some((shard, shard.types.as_ref()?)));
+    for ((shard, entry), file) in entries.zip(files) {
+        go_on()?;
+        KindFile::verify(file)?;
+        types.push(open_shard_kinds(file, shard, entry)?);
+    }
+    go_on()?;
+    Ok(Kinds::gather(path, &types)?)
 }
 
 /// Copies the segments of an index, each after it was verified.

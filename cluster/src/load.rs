@@ -9,6 +9,8 @@ mod directory;
 
 mod ids;
 
+mod kinds;
+
 mod edges;
 
 mod together;

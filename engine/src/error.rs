@@ -70,6 +70,23 @@ pub enum Error {
         /// How many shards there are.
         shards: usize,
     },
+    /// Types are asked for, and those of some shards are in the stores of other hosts.
+    #[error(
+        "{path}: the types of {missing} of {shards} shards are not here ({file}{more}); bring the shards together with \
+         `walkprint gather`",
+        path = path.display(),
+        more = if 1 < *missing { ", …" } else { "" }
+    )]
+    TypesElsewhere {
+        /// The store.
+        path: PathBuf,
+        /// The first file of types that is not here.
+        file: String,
+        /// How many shards' types are not here.
+        missing: usize,
+        /// How many shards there are.
+        shards: usize,
+    },
     /// The store has no index of this name.
     #[error("{path}: no index named {name:?} ({present}); build one with `walkprint index`", path = path.display())]
     NoIndex {

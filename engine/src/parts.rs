@@ -1,8 +1,8 @@
 //! A graph as this process can read it: whole, or those of its shards whose files are here.
 //!
 //! A store has one graph file, or a shard for each process that loaded it; of these a process may see all (a shared
-//! directory, copies) or only its own. [`RowParts`] and [`LabelParts`] are the same for all of these: a list of parts, each
-//! with its range of nodes, and the shards that are elsewhere. A graph in one file is one part with all nodes.
+//! directory, copies) or only its own. [`RowParts`], [`LabelParts`] and [`KindParts`] are the same for all of these: a list of
+//! parts, each with its range of nodes, and the shards that are elsewhere. A graph in one file is one part with all nodes.
 //!
 //! ```text
 //! let rows = RowParts::open(&store)?;           // opens whatever is here
@@ -21,8 +21,9 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Row, RowsDigest, ShardFile, ShardId};
 use crate::ids::{NodeId, canonical_integer};
+use crate::kinds::{KindFile, Kinds};
 use crate::labels::Labels;
-use crate::store::{GraphEntry, ShardEntry, Store, expect_digest};
+use crate::store::{GraphEntry, ShardEntry, Store, TypesEntry, expect_digest};
 
 /// The rows of a graph that this process can read.
 #[derive(Debug, Clone)]
@@ -309,6 +310,49 @@ impl LabelParts {
     }
 }
 
+/// The types of a graph's nodes and edges that this process can read.
+#[derive(Debug)]
+pub struct KindParts {
+    /// What is here; `None` when neither nodes nor edges have types.
+    pub kinds: Option<Kinds>,
+    /// The shards whose types are elsewhere.
+    pub missing: Vec<ShardEntry>,
+}
+
+impl KindParts {
+    /// Opens the file of types of a store, or those of its shards that are here. Cost: as [`KindFile::open`] for each.
+    ///
+    /// # Errors
+    /// When a file is damaged, or is not the one that the manifest lists.
+    pub fn open(store: &Store) -> Result<KindParts> {
+        let graph = &store.manifest().graph;
+        if graph.shards.is_empty() {
+            let kinds = match &graph.types {
+                Some(entry) => {
+                    let file = open_kinds(&store.path().join(&entry.file), entry)?;
+                    Some(Kinds::from(expect_fit(file, graph.report.nodes, graph.report.edges)?))
+                }
+                None => None,
+            };
+            return Ok(KindParts { kinds, missing: Vec::new() });
+        }
+        let (mut parts, mut missing, mut edges_before) = (Vec::new(), Vec::new(), 0u64);
+        for shard in &graph.shards {
+            let edges = edges_before..edges_before.saturating_add(shard.edges);
+            edges_before = edges.end;
+            let Some(entry) = &shard.types else { continue };
+            let path = store.path().join(&entry.file);
+            if path.exists() {
+                parts.push((shard.first..shard.end, edges, open_shard_kinds(&path, shard, entry)?));
+            } else {
+                missing.push(shard.clone());
+            }
+        }
+        let typed = graph.shards.iter().any(|shard| shard.types.is_some());
+        Ok(KindParts { kinds: if typed { Some(Kinds::of_shards(parts)?) } else { None }, missing })
+    }
+}
+
 /// Reads every byte of the shards of a graph that are in a store's directory, and says what each file turned out to be;
 /// `None` for files that are not here. When all rows are here, they are compared with the digest of the graph as well.
 #[must_use]
@@ -337,6 +381,18 @@ pub fn verify(store: &Store) -> Vec<(PathBuf, Option<Result<()>>)> {
             Labels::verify(path)?;
             open_labels(path, entry).map(|_| ())
         });
+        if let Some(types) = &entry.types {
+            look(store.path().join(&types.file), &mut |path| {
+                KindFile::verify(path)?;
+                open_shard_kinds(path, entry, types).map(|_| ())
+            });
+        }
+    }
+    if let Err(error @ Error::Damaged { .. }) = KindParts::open(store)
+        && found.iter().all(|(_, verified)| !matches!(verified, Some(Err(_))))
+    {
+        // Each file is what it was, and together they make no sense.
+        found.push((store.path().to_owned(), Some(Err(error))));
     }
     if digest.is_some_and(|digest| format!("{:032x}", digest.finish()) != graph.digest) {
         let what = "the rows of all shards together are not the graph that the manifest lists";
@@ -356,6 +412,27 @@ pub fn open_labels(path: &Path, entry: &ShardEntry) -> Result<Labels> {
         return Err(Error::damaged(path, "it has not one label for each node"));
     }
     Ok(labels)
+}
+
+/// Opens the types of a shard, wherever they lie, and makes sure that they are what the manifest lists.
+///
+/// # Errors
+/// When they are not, or are damaged.
+pub fn open_shard_kinds(path: &Path, shard: &ShardEntry, entry: &TypesEntry) -> Result<KindFile> {
+    expect_fit(open_kinds(path, entry)?, (shard.end - shard.first).into(), shard.edges)
+}
+
+fn open_kinds(path: &Path, entry: &TypesEntry) -> Result<KindFile> {
+    let kinds = KindFile::open(path)?;
+    expect_digest(path.to_owned(), &entry.digest, kinds.digest())?;
+    Ok(kinds)
+}
+
+fn expect_fit(kinds: KindFile, nodes: u64, edges: u64) -> Result<KindFile> {
+    if kinds.fit(nodes, edges) {
+        return Ok(kinds);
+    }
+    Err(Error::damaged(kinds.path(), "it has not one code for each node and edge"))
 }
 
 /// Makes sure that a shard is the one that the manifest lists.

@@ -8,6 +8,7 @@
 //!   graph-3-000.wpg …         or its shards: those that are here, of a graph that several processes loaded
 //!   labels-3-000.wpl …
 //!   types-3.wpt               types of its nodes and edges, if they have any
+//!   types-3-000.wpt …         or those of its shards
 //!   index-default-4/          an index: plan.wpm and segments; may be unfinished, then the manifest does not know it
 //! ```
 //!
@@ -32,6 +33,7 @@ use crate::ids::NodeId;
 use crate::index::{Index, IndexEntry};
 use crate::kinds::Kinds;
 use crate::labels::Labels;
+use crate::parts::KindParts;
 use crate::plan::Plan;
 
 const MANIFEST: &str = "manifest.wpm";
@@ -63,7 +65,7 @@ pub struct GraphEntry {
     /// other hosts. Nodes are then numbered as their ids are sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shards: Vec<ShardEntry>,
-    /// The file of types, when nodes or edges have types.
+    /// The file of types, when nodes or edges have types and the graph lies in one file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub types: Option<TypesEntry>,
     /// What was found while the graph was built.
@@ -99,10 +101,13 @@ pub struct ShardEntry {
     pub first_id: Option<String>,
     /// Whether the graph's ids are integers.
     pub integer_ids: bool,
+    /// The file of the types of its nodes and of the edges that leave them, when nodes or edges of the graph have types.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub types: Option<TypesEntry>,
 }
 
-/// What the manifest says of the file of types.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What the manifest says of a file of types.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypesEntry {
     /// The file's name.
     pub file: String,
@@ -165,6 +170,9 @@ impl Store {
         }
         if !manifest.graph.shards_cover_it() {
             return Err(Error::damaged(&file, "its shards do not hold every node once"));
+        }
+        if !manifest.graph.types_are_of_all() {
+            return Err(Error::damaged(&file, "some of its shards have types, and others have none"));
         }
         Ok(Store { path: path.to_owned(), manifest })
     }
@@ -232,26 +240,27 @@ impl Store {
         Ok(labels)
     }
 
-    /// Where the file of types lies, if there is one.
+    /// Where the file of types lies, if there is one and the graph does not lie in shards.
     #[must_use]
     pub fn types_path(&self) -> Option<PathBuf> {
         self.manifest.graph.types.as_ref().map(|types| self.path.join(&types.file))
     }
 
-    /// Maps the types of nodes and edges; `None` when neither have types. Cost: the types' names are read.
+    /// Maps the types of nodes and edges, in one file or in those of all shards; `None` when neither have types. Cost: the
+    /// types' names are read.
     ///
     /// # Errors
-    /// When the file is damaged, is not the one that the manifest lists, or has not one code a node and an edge.
+    /// When a file is damaged, is not the one that the manifest lists, or has not one code a node and an edge; when that of a
+    /// shard is not in this directory.
     pub fn kinds(&self) -> Result<Option<Kinds>> {
-        let graph = &self.manifest.graph;
-        let Some(entry) = &graph.types else { return Ok(None) };
-        let path = self.path.join(&entry.file);
-        let kinds = Kinds::open(&path)?;
-        if !kinds.fit(graph.report.nodes, graph.report.edges) {
-            return Err(Error::damaged(&path, "it has not one code for each node and edge"));
+        let KindParts { kinds, missing } = KindParts::open(self)?;
+        match missing.first().and_then(|shard| shard.types.as_ref()) {
+            Some(types) => {
+                let (path, file, missing) = (self.path.clone(), types.file.clone(), missing.len());
+                Err(Error::TypesElsewhere { path, file, missing, shards: self.manifest.graph.shards.len() })
+            }
+            None => Ok(kinds),
         }
-        expect_digest(path, &entry.digest, kinds.digest())?;
-        Ok(Some(kinds))
     }
 
     /// What the manifest says of an index.
@@ -289,22 +298,38 @@ impl GraphEntry {
         in_order && (self.shards.is_empty() || u64::from(next.1) == self.report.nodes)
     }
 
+    /// True when all shards have types, or none of them; and when none are listed for the whole of a graph in shards.
+    fn types_are_of_all(&self) -> bool {
+        let typed = self.shards.iter().filter(|shard| shard.types.is_some()).count();
+        (typed == 0 || typed == self.shards.len()) && (self.shards.is_empty() || self.types.is_none())
+    }
+
+    /// The bytes of all files of types.
+    #[must_use]
+    pub fn types_bytes(&self) -> u64 {
+        self.all_types().map(|types| types.bytes).sum()
+    }
+
+    fn all_types(&self) -> impl Iterator<Item = &TypesEntry> {
+        self.types.iter().chain(self.shards.iter().filter_map(|shard| shard.types.as_ref()))
+    }
+
     /// The names of its files.
     fn files(&self) -> impl Iterator<Item = &str> {
         let whole = [self.file.as_str(), self.labels_file.as_str()];
         let shards = self.shards.iter().flat_map(|shard| [shard.file.as_str(), shard.labels_file.as_str()]);
-        whole.into_iter().filter(|_| self.shards.is_empty()).chain(shards)
+        let types = self.all_types().map(|types| types.file.as_str());
+        whole.into_iter().filter(|_| self.shards.is_empty()).chain(shards).chain(types)
     }
 }
 
 impl Manifest {
     fn files(&self) -> impl Iterator<Item = &str> {
         let graph = self.graph.files();
-        let types = self.graph.types.as_ref().map(|types| types.file.as_str());
         let indexes = self.indexes.iter().flat_map(|entry| {
             entry.segments.iter().map(|segment| segment.file.as_str()).chain([entry.directory.as_str()])
         });
-        graph.chain(types).chain(indexes)
+        graph.chain(indexes)
     }
 }
 

@@ -64,6 +64,7 @@ use std::path::PathBuf;
 
 use walkprint_engine::edges::EdgeList;
 use walkprint_engine::ids::ExternalIds;
+use walkprint_engine::kinds::KindList;
 
 /// What [`load`] hands over.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,8 +81,8 @@ pub struct Loaded {
 /// stops with [`Error::Interrupted`]. The text formats are parsed by [`LoadOptions::threads`] threads beside the
 /// calling one, which reads and decompresses.
 ///
-/// Memory: 8 bytes an edge (16 with weights, usually one more with types) for each direction, and the ids; while the ids of several threads are
-/// merged, up to twice that.
+/// Memory: 8 bytes an edge (16 with weights, usually one more with types) for each direction, and the ids; while the ids of
+/// several threads are merged, up to twice that.
 ///
 /// # Errors
 /// Whatever keeps the files from being read in full: see [`Error`]. If several lines are bad, the first is named.
@@ -110,7 +111,8 @@ pub fn load(
 /// Reads one part of the edges of `paths`: see [`Part`]. A directory among the paths has to be replaced by its files
 /// ([`files_of`]) beforehand.
 ///
-/// Every process has to see the same files. Memory: as [`load`], of the part.
+/// Every process has to see the same files. The types of edges are kept, and the names are those of this part. Those of nodes
+/// can be read as soon as it is known who has which ids: see [`node_types_of_range`]. Memory: as [`load`], of the part.
 ///
 /// # Errors
 /// As [`load`], for this part's lines; if several parts have bad lines, the first such part has the first of them.
@@ -124,6 +126,23 @@ pub fn load_part(
     load_part_in_blocks(paths, options, part, progress, blocks::BLOCK_BYTES)
 }
 
+/// Reads the types of some nodes from the file that [`LoadOptions::node_types`] names; `None` when it names none. For
+/// processes that load together, when they know who has which ids: `ids` are those of one of them, and `is_own` says of an
+/// id whether it is for this process to say what node it is, if any. Of every id one process must say so.
+///
+/// Names of types are those of these nodes. Cost: the file is read. Memory: one to four bytes an id.
+///
+/// # Errors
+/// When the file cannot be read, or a line is not what it should be: those are judged whose ids are the process's own. If
+/// several processes find bad lines, the first in the file is the one that [`load`] tells.
+pub fn node_types_of_range(
+    options: &LoadOptions,
+    ids: &ExternalIds,
+    is_own: &dyn Fn(&[u8]) -> bool,
+) -> Result<Option<KindList>, Error> {
+    options.read_node_types(ids, is_own)
+}
+
 /// [`load_part`] with a block size of the caller's choice, for tests.
 fn load_part_in_blocks(
     paths: &[PathBuf],
@@ -134,7 +153,9 @@ fn load_part_in_blocks(
 ) -> Result<LoadedPart, Error> {
     let Some(first) = paths.first() else { return Err(Error::NoInput) };
     options.check()?;
-    part.check_options(options)?;
+    if let Some(path) = &options.node_types {
+        part::check_can_be_cut(part, path)?;
+    }
     match options.format.or_else(|| Format::from_name(first)) {
         Some(Format::Parquet) => parquet::load(paths, options, part, progress),
         _ => text::load(paths, options, part, progress, block_bytes),
@@ -152,7 +173,7 @@ fn load_in_blocks(
     let LoadedPart { mut edges, counts } = load_part_in_blocks(&paths, options, Part::ALL, progress, block_bytes)?;
     let integer_ids = matches!(edges.ids, ExternalIds::Integers(_));
     let report = LoadReport::of_parts(&paths, options, vec![counts], edges.ids.len() as u64, integer_ids)?;
-    edges.kinds.nodes = options.read_node_types(&edges.ids)?;
+    edges.kinds.nodes = options.read_node_types(&edges.ids, &|_| true)?;
     let report = report.with_kinds(&edges.kinds);
     Ok(Loaded { edges, report })
 }

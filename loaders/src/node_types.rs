@@ -4,6 +4,9 @@
 //! column `type`; it may then name others, which are not looked at. There are no comments, because an id may begin with any
 //! character. Nodes that no line names have no type; an id that is no node of the graph is an error, and so is a node with
 //! two types.
+//!
+//! Several processes each read the whole file, and each judges the lines whose ids are its own to know: the ranges of ids that
+//! they have cover all ids there could be, so that each line is judged once, as one process judges it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,35 +34,54 @@ struct Columns {
 
 const WITHOUT_HEADER: Columns = Columns { id: 0, kind: 1, count: 2 };
 
-/// Reads the types of the nodes with these ids. Cost: a binary search over the ids for each line. Memory: one to four bytes
-/// a node.
-pub(crate) fn read(path: &Path, ids: &ExternalIds, block_bytes: usize) -> Result<KindList, Error> {
+/// The nodes of which a file is to tell, and what it told of them.
+struct Nodes<'a> {
+    ids: &'a ExternalIds,
+    /// Whether an id, if it is any node's, is one of `ids`.
+    is_own: &'a dyn Fn(&[u8]) -> bool,
+    table: KindTable,
+    codes: Codes,
+    /// Whether there was any node, of these or others.
+    any: bool,
+}
+
+/// Reads the types of the nodes with these ids; lines whose ids are not its own are not judged. Cost: a binary search over the
+/// ids for each line. Memory: one to four bytes a node.
+pub(crate) fn read(
+    path: &Path,
+    ids: &ExternalIds,
+    is_own: &dyn Fn(&[u8]) -> bool,
+    block_bytes: usize,
+) -> Result<KindList, Error> {
     let mut blocks = Blocks::new(Source::open(path, &Arc::new(AtomicU64::new(0)))?, block_bytes);
     let delimiter = begin(path, &mut blocks)?;
-    let (mut columns, mut table, mut codes) = (None, KindTable::default(), Codes::zeros(ids.len()));
+    let mut columns = None;
+    let mut nodes = Nodes { ids, is_own, table: KindTable::default(), codes: Codes::zeros(ids.len()), any: false };
     while let Some((first_line, bytes)) = blocks.next_block(Cut::Records(delimiter))? {
         let mut record = Record::new(delimiter);
         let mut reader = Reader { rest: &bytes, line: first_line };
         while let Some(line) = reader.next(&mut record) {
             let line = line.map_err(|(line, problem)| problem.at_line(path, line))?;
             let taken = match columns {
-                Some(columns) => node(&record, columns, ids, &mut table, &mut codes),
+                Some(columns) => nodes.take(&record, columns),
                 None => header(&record).and_then(|header| {
                     columns = header.or(Some(WITHOUT_HEADER));
                     match header {
                         Some(_) => Ok(()),
-                        None => node(&record, WITHOUT_HEADER, ids, &mut table, &mut codes),
+                        None => nodes.take(&record, WITHOUT_HEADER),
                     }
                 }),
             };
             taken.map_err(|problem| problem.at_line(path, line))?;
         }
     }
-    if table.len() == 0 {
+    let Nodes { table, codes, any, .. } = nodes;
+    if !any {
         return Err(Problem::new("nodes and their types", "a file without any").of_file(path));
     }
     let (names, of_tables) = kinds::merge(&[table]);
-    (0..codes.len()).for_each(|rank| codes.set(rank, of_tables[0][codes.get(rank) as usize]));
+    let largest = u32::try_from(names.len()).expect("the table numbers types in 32 bits");
+    let codes = codes.recoded(largest, |number| of_tables[0][number as usize]);
     Ok(KindList { names, codes })
 }
 
@@ -100,34 +122,34 @@ fn header(record: &Record<'_>) -> Result<Option<Columns>, Problem> {
     }
 }
 
-fn node(
-    record: &Record<'_>,
-    columns: Columns,
-    ids: &ExternalIds,
-    table: &mut KindTable,
-    codes: &mut Codes,
-) -> Result<(), Problem> {
-    if record.len() != columns.count {
-        let expected = match columns.count {
-            2 => "2 columns, an id and a type, separated by a tab (or commas)".to_owned(),
-            count => format!("{count} columns, as in the header"),
-        };
-        return Err(Problem::new(expected, format!("{}: {}", record.len(), quoted(record.text()))));
-    }
-    let (id, kind) = (record.field(columns.id), record.field(columns.kind));
-    let rank = std::str::from_utf8(id).ok().and_then(|id| ids.rank(id));
-    let rank = rank.ok_or_else(|| Problem::new("the id of a node of the graph", quoted(id)))?;
-    let new = table.number(kind)?;
-    if new == 0 {
-        return Err(Problem::new("a type", "nothing"));
-    }
-    match codes.get(rank) {
-        0 => codes.set(rank, new),
-        old if old == new => {}
-        _ => {
-            let expected = format!("one type for {}, which an earlier line gives another", quoted(id));
-            return Err(Problem::new(expected, quoted(kind)));
+impl Nodes<'_> {
+    fn take(&mut self, record: &Record<'_>, columns: Columns) -> Result<(), Problem> {
+        if record.len() != columns.count {
+            let expected = match columns.count {
+                2 => "2 columns, an id and a type, separated by a tab (or commas)".to_owned(),
+                count => format!("{count} columns, as in the header"),
+            };
+            return Err(Problem::new(expected, format!("{}: {}", record.len(), quoted(record.text()))));
         }
+        let (id, kind) = (record.field(columns.id), record.field(columns.kind));
+        self.any = true;
+        if !(self.is_own)(id) {
+            return Ok(());
+        }
+        let rank = std::str::from_utf8(id).ok().and_then(|id| self.ids.rank(id));
+        let rank = rank.ok_or_else(|| Problem::new("the id of a node of the graph", quoted(id)))?;
+        let new = self.table.number(kind)?;
+        if new == 0 {
+            return Err(Problem::new("a type", "nothing"));
+        }
+        match self.codes.get(rank) {
+            0 => self.codes.set(rank, new),
+            old if old == new => {}
+            _ => {
+                let expected = format!("one type for {}, which an earlier line gives another", quoted(id));
+                return Err(Problem::new(expected, quoted(kind)));
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -71,9 +71,14 @@ impl LoadOptions {
         Ok(())
     }
 
-    /// Reads the types of nodes, if a file has them.
-    pub(crate) fn read_node_types(&self, ids: &ExternalIds) -> Result<Option<KindList>, Error> {
-        self.node_types.as_ref().map(|path| node_types::read(path, ids, BLOCK_BYTES)).transpose()
+    /// Reads the types of nodes, if a file has them: those of the ids for which `is_own` says that they are one of `ids` or no
+    /// node's.
+    pub(crate) fn read_node_types(
+        &self,
+        ids: &ExternalIds,
+        is_own: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Option<KindList>, Error> {
+        self.node_types.as_ref().map(|path| node_types::read(path, ids, is_own, BLOCK_BYTES)).transpose()
     }
 
     /// Whether edges get weights from their type.

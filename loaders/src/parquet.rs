@@ -16,7 +16,7 @@ use arrow_schema::DataType;
 use crossbeam_channel::{Sender, unbounded};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
-use walkprint_engine::kinds::KindLists;
+use walkprint_engine::kinds::KindList;
 
 use self::column::{Column, is_integer, is_text};
 use crate::columns::Columns;
@@ -59,7 +59,6 @@ pub(crate) fn load(
     for (at, path) in paths.iter().enumerate() {
         let file = begin(path, &paths[0], options)?;
         check_like_first(&files, &file)?;
-        part.check_types(path, &file.columns)?;
         add_jobs(at, &file, &cut, &mut jobs)?;
         files.push(file);
     }
@@ -101,10 +100,7 @@ pub(crate) fn load(
     if interrupted {
         return Err(Error::Interrupted);
     }
-    let Gathered { mut edges, tally, types } = assemble(sinks, None, part, &gauge)?;
-    if !part.is_all() {
-        edges.kinds = KindLists::default(); // they have weighed their edges, and are not kept
-    }
+    let Gathered { edges, tally, types } = assemble(sinks, None, part, &gauge)?;
     let counts = PartCounts {
         format: Format::Parquet,
         names: files[0].columns.names.clone(),
@@ -113,6 +109,7 @@ pub(crate) fn load(
         bytes_read: bytes_total,
         bytes_parsed: jobs.iter().map(|job| job.bytes).sum(),
         tally,
+        typed_edges: edges.kinds.edges.as_ref().map_or(0, KindList::typed),
         types,
     };
     Ok(LoadedPart { edges, counts })

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use walkprint_engine::edges::EdgeList;
 
-use crate::columns::{ColumnNames, Columns};
-use crate::error::{Problem, quoted};
+use crate::columns::ColumnNames;
+use crate::error::Problem;
 use crate::gather::{Tally, Types};
 use crate::{Error, Format, LoadOptions, LoadReport};
 
@@ -26,12 +26,11 @@ pub struct Part {
     number: u32,
     of: u32,
     cut_delimited: bool,
-    keep_types: bool,
 }
 
 impl Part {
     /// All of the input.
-    pub(crate) const ALL: Part = Part { number: 0, of: 1, cut_delimited: true, keep_types: true };
+    pub(crate) const ALL: Part = Part { number: 0, of: 1, cut_delimited: true };
 
     /// Part `number`, from 0, of so many.
     ///
@@ -40,7 +39,7 @@ impl Part {
     #[must_use]
     pub fn new(number: u32, of: u32) -> Part {
         assert!(number < of, "part {number} of {of}");
-        Part { number, of, cut_delimited: true, keep_types: false }
+        Part { number, of, cut_delimited: true }
     }
 
     /// The same part with CSV and TSV files dealt whole.
@@ -72,29 +71,6 @@ impl Part {
             u64::try_from(bound).expect("at most the total")
         };
         bound(self.number)..if self.number + 1 == self.of { total.saturating_add(1) } else { bound(self.number + 1) }
-    }
-
-    /// Types are kept by whoever loads everything.
-    pub(crate) fn check_types(self, path: &Path, columns: &Columns) -> Result<(), Error> {
-        match &columns.names.kind {
-            Some(name) if !self.keep_types && !columns.uses_types => {
-                let expected = "no column of types, because a load by several processes does not keep them (load on one \
-                                machine, give --edge-weights, or leave the column out)";
-                Err(Problem::new(expected, format!("the column {}", quoted(name.as_bytes()))).of_file(path))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    pub(crate) fn check_options(self, options: &LoadOptions) -> Result<(), Error> {
-        match &options.node_types {
-            Some(path) if !self.keep_types => Err(Error::Option {
-                option: "--node-types",
-                expected: "a load on one machine, because one by several processes does not keep types",
-                got: path.display().to_string(),
-            }),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -153,6 +129,9 @@ pub struct PartCounts {
     pub(crate) lines: u64,
     pub(crate) bytes_read: u64,
     pub(crate) bytes_parsed: u64,
+    /// Edges that have a type, an undirected one in both directions.
+    pub(crate) typed_edges: u64,
+    /// What types weigh, if anything.
     pub(crate) types: Option<Types>,
 }
 
@@ -166,6 +145,7 @@ impl PartCounts {
         self.lines += other.lines;
         self.bytes_read += other.bytes_read;
         self.bytes_parsed += other.bytes_parsed;
+        self.typed_edges += other.typed_edges;
         match (&mut self.types, other.types) {
             (Some(types), Some(more)) => types.add(more),
             (types @ None, more) => *types = more,
@@ -177,7 +157,8 @@ impl PartCounts {
 /// The edges of one part, and what was counted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadedPart {
-    /// The edges, with the ids that occur in this part. They have no types.
+    /// The edges, with the ids and the types of edges that occur in this part. Nodes have no types: see
+    /// [`node_types_of_range`](crate::node_types_of_range).
     pub edges: EdgeList,
     /// What was counted.
     pub counts: PartCounts,
@@ -185,7 +166,8 @@ pub struct LoadedPart {
 
 impl LoadReport {
     /// The report of a load whose parts counted this, in order of the parts; and whether the input as a whole is what it
-    /// should be. `nodes` and `integer_ids` are those of all parts together.
+    /// should be. `nodes` and `integer_ids` are those of all parts together. How many types there are, and how many nodes have
+    /// one, is for [`LoadReport::with_types`] to say.
     ///
     /// # Errors
     /// When a file has no edge or not as many as it says, or a type that was given a weight does not occur.

@@ -88,7 +88,7 @@ impl LoadReport {
             type_column: names.kind,
             types_used: options.uses_types(),
             edge_types: 0,
-            typed_edges: 0,
+            typed_edges: counts.typed_edges,
             node_types: 0,
             typed_nodes: 0,
             ignored_columns: names.ignored,
@@ -100,18 +100,16 @@ impl LoadReport {
         }
     }
 
+    /// The report of a load that found so many types of edges and of nodes, and a type at so many nodes.
+    #[must_use]
+    pub fn with_types(self, edge_types: u64, node_types: u64, typed_nodes: u64) -> Self {
+        LoadReport { edge_types, node_types, typed_nodes, ..self }
+    }
+
     /// The report with the types of nodes and edges.
     pub(crate) fn with_kinds(self, kinds: &KindLists) -> Self {
         let types = |list: &Option<KindList>| list.as_ref().map_or(0, |list| list.names.len() as u64);
-        let typed = |list: &Option<KindList>| {
-            list.as_ref().map_or(0, |list| list.codes.iter().filter(|&code| code != 0).count() as u64)
-        };
-        LoadReport {
-            edge_types: types(&kinds.edges),
-            typed_edges: typed(&kinds.edges),
-            node_types: types(&kinds.nodes),
-            typed_nodes: typed(&kinds.nodes),
-            ..self
-        }
+        let typed_nodes = kinds.nodes.as_ref().map_or(0, KindList::typed);
+        self.with_types(types(&kinds.edges), types(&kinds.nodes), typed_nodes)
     }
 }

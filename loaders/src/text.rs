@@ -12,10 +12,10 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use memchr::memchr;
-use walkprint_engine::kinds::KindLists;
+use walkprint_engine::kinds::KindList;
 
 use crate::blocks::{Blocks, Cut, lines_in};
-use crate::columns::{self, ColumnNames, Columns, Named};
+use crate::columns::{self, ColumnNames, Named};
 use crate::error::Problem;
 use crate::gather::{Gathered, Gauge, Sink, assemble};
 use crate::part::{Cut as PartCut, Part, check_can_be_cut};
@@ -67,14 +67,6 @@ impl Layout {
 
     fn is_delimited(&self) -> bool {
         matches!(self, Layout::Delimited(_))
-    }
-
-    fn columns(&self) -> Option<&Columns> {
-        match self {
-            Layout::EdgeList(layout) => Some(&layout.columns),
-            Layout::Delimited(layout) => Some(&layout.columns),
-            Layout::MatrixMarket(_) => None,
-        }
     }
 }
 
@@ -153,11 +145,8 @@ pub(crate) fn load(
     }
     let read = read?;
     let matrices = || read.layouts.iter().map(|layout| layout.as_ref().and_then(|(_, layout)| layout.matrix()));
-    let Gathered { mut edges, tally, types } =
+    let Gathered { edges, tally, types } =
         assemble(sinks, matrices().flatten().map(|layout| layout.size).max(), part, &gauge)?;
-    if !part.is_all() {
-        edges.kinds = KindLists::default(); // they have weighed their edges, and are not kept
-    }
     let entries = matrices().map(|layout| layout.map(|layout| layout.entries));
     let edges_of = |file: usize| tally.edges.get(file).copied().unwrap_or(0);
     let files = (0..).zip(entries).map(|(file, entries)| (edges_of(file), entries)).collect();
@@ -170,6 +159,7 @@ pub(crate) fn load(
         bytes_read: if part.is_all() { gauge.bytes_read.load(Ordering::Relaxed) } else { cut.bytes() },
         bytes_parsed: read.bytes_parsed,
         tally,
+        typed_edges: edges.kinds.edges.as_ref().map_or(0, KindList::typed),
         types,
     };
     Ok(LoadedPart { edges, counts })
@@ -257,9 +247,6 @@ impl Reader<'_> {
             let Opened { format, layout, blocks, before, is_cut } = opened;
             if let Some((first_format, first)) = read.first() {
                 check_like_first(&paths[0], *first_format, first, path, format, &layout)?;
-            }
-            if let Some(columns) = layout.columns() {
-                self.part.check_types(path, columns)?;
             }
             let layout = Arc::new(layout);
             read.layouts.push(Some((format, Arc::clone(&layout))));

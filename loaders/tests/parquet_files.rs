@@ -16,7 +16,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use support::{Files, columns, edges};
 use walkprint_engine::ids::ExternalIds;
-use walkprint_loaders::{Error, Format, LoadOptions, Loaded, load};
+use walkprint_loaders::{Error, Format, LoadOptions, Loaded, Part, load, load_part};
 
 fn write(path: &Path, columns: &[(&str, ArrayRef)], rows_per_group: usize) {
     let batch =
@@ -130,6 +130,22 @@ fn types_are_kept() {
     assert_eq!(names(strings(&["likes", "", "cites"])), three([Some("likes"), None, Some("cites")]));
     assert_eq!(names(Arc::new(StringArray::from(vec![None, Some("x"), None]))), three([None, Some("x"), None]));
     assert_eq!(names(integers(&[7, -1, 7])), three([Some("7"), Some("-1"), Some("7")]));
+    // In parts as well: one has the first row group, the other what comes after it.
+    let files = Files::new();
+    let path = files.path("a.parquet");
+    let kind = strings(&["likes", "", "cites"]);
+    write(&path, &[("src", integers(&[1, 2, 3])), ("dst", integers(&[2, 3, 1])), ("type", kind)], 2);
+    let mut typed = Vec::new();
+    for number in 0..20 {
+        let part = Part::new(number, 20);
+        let loaded =
+            load_part(std::slice::from_ref(&path), &LoadOptions::default(), part, &|_| ControlFlow::Continue(()));
+        let edges = loaded.expect("a good file").edges;
+        let kinds = edges.kinds.edges.iter();
+        typed.extend(kinds.flat_map(|kinds| (0..edges.len()).map(|edge| kinds.name(edge).map(str::to_owned))));
+        assert!(edges.len() < 3, "the row groups are not in one part");
+    }
+    assert_eq!(typed, three([Some("likes"), None, Some("cites")]));
     // A column of another kind that happens to be called so.
     let loaded = load(Arc::new(Float64Array::from(vec![0.5; 3])));
     assert_eq!((loaded.edges.kinds.edges, loaded.report.ignored_columns), (None, vec!["type".to_owned()]));

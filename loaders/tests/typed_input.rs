@@ -3,13 +3,14 @@
 mod support;
 
 use std::io::Write;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use support::{Files, load_one};
+use walkprint_engine::ids::{ExternalIds, StringTable};
 use walkprint_engine::kinds::KindList;
-use walkprint_loaders::{LoadOptions, Loaded, load};
+use walkprint_loaders::{Error, LoadOptions, Loaded, load, node_types_of_range};
 
 fn plain() -> LoadOptions {
     LoadOptions::default()
@@ -61,6 +62,31 @@ fn with_node_types(name: &str, content: impl AsRef<[u8]>) -> Result<Loaded, Stri
     load(&[files.path("edges.csv")], &options, &|_| ControlFlow::Continue(())).map_err(|error| files.message(&error))
 }
 
+/// Reads the types of the same nodes as two processes do, of which the first has so many of them: types by name, or what is
+/// wrong with the first line of which either says so.
+fn in_ranges(name: &str, content: impl AsRef<[u8]>, first: usize) -> Result<Vec<String>, String> {
+    let files = Files::new().with(name, content);
+    let options = LoadOptions { node_types: Some(files.path(name)), ..plain() };
+    let ids = ["7", "a", "b", "c,d"];
+    let read = |own: Range<usize>, asks_first: bool| {
+        let mut table = StringTable::default();
+        ids[own].iter().for_each(|id| table.push(id));
+        // The first one has all ids before those of the second one; without any, it has none.
+        let is_first = |id: &[u8]| first != 0 && ids.get(first).is_none_or(|next| id < next.as_bytes());
+        let is_own = |id: &[u8]| is_first(id) == asks_first;
+        let list = node_types_of_range(&options, &ExternalIds::Strings(table), &is_own)?;
+        Ok(names(&list).into_iter().map(str::to_owned).collect::<Vec<_>>())
+    };
+    match (read(0..first, true), read(first..4, false)) {
+        (Ok(types), Ok(more)) => Ok([types, more].concat()),
+        (Err(one), Err(other)) => {
+            let line = |error: &Error| if let Error::Line { line, .. } = error { *line } else { u64::MAX };
+            Err(files.message(if line(&one) <= line(&other) { &one } else { &other }))
+        }
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(files.message(&error)),
+    }
+}
+
 #[test]
 fn nodes_have_the_types_of_their_file() {
     // Ids ascend: 7, a, b, "c,d".
@@ -73,7 +99,15 @@ fn nodes_have_the_types_of_their_file() {
         ("t.tsv", "node:token\ttype:token\na\tword\nc,d\tword\n7\tnumber\n"),
     ] {
         let loaded = with_node_types(name, content).unwrap_or_else(|error| panic!("{content:?}: {error}"));
-        assert_eq!(names(&loaded.edges.kinds.nodes), ["number", "word", "-", "word"], "{content:?}");
+        let expected = ["number", "word", "-", "word"];
+        assert_eq!(names(&loaded.edges.kinds.nodes), expected, "{content:?}");
+        for at in 0..=4 {
+            assert_eq!(
+                in_ranges(name, content, at),
+                Ok(expected.map(str::to_owned).to_vec()),
+                "{content:?} cut at {at}"
+            );
+        }
         assert_eq!((loaded.report.node_types, loaded.report.typed_nodes), (2, 3));
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
         packed.write_all(content.as_bytes()).expect("writing to memory");
@@ -121,6 +155,9 @@ fn node_types_that_make_no_sense() {
     ];
     for (name, content, message) in cases {
         assert_eq!(with_node_types(name, content).map(|_| ()), Err(message.to_owned()), "{content:?}");
+        for at in 0..=4 {
+            assert_eq!(in_ranges(name, content, at), Err(message.to_owned()), "{content:?} cut at {at}");
+        }
     }
     let not_text = with_node_types("t.csv", b"a,\xff\n").map(|_| ());
     assert_eq!(not_text, Err("t.csv:1: expected a type in UTF-8, got \"\u{FFFD}\"".to_owned()));

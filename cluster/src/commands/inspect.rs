@@ -3,6 +3,7 @@
 use serde_json::json;
 use walkprint_cluster::load::imbalance;
 use walkprint_engine::kinds::KindCount;
+use walkprint_engine::parts::KindParts;
 use walkprint_engine::store::{ShardEntry, Store};
 
 use crate::arguments::InspectArguments;
@@ -15,7 +16,11 @@ pub(crate) fn run(arguments: InspectArguments) -> anyhow::Result<Outcome> {
     let store = Store::open(&arguments.store)?;
     let manifest = store.manifest();
     let (graph, report) = (&manifest.graph, &manifest.graph.report);
-    let kinds = store.kinds()?;
+    let KindParts { kinds, missing } = KindParts::open(&store)?;
+    let is_here = |shard: &ShardEntry| {
+        let types = shard.types.as_ref().map(|types| &types.file);
+        [&shard.file, &shard.labels_file].into_iter().chain(types).all(|file| store.path().join(file).exists())
+    };
     if arguments.json {
         let mut described = serde_json::to_value(report)?;
         described["digest"] = json!(graph.digest);
@@ -23,16 +28,16 @@ pub(crate) fn run(arguments: InspectArguments) -> anyhow::Result<Outcome> {
         described["labels_bytes"] = json!(graph.labels_bytes);
         described["loaded"] = graph.loaded.clone();
         if store.is_sharded() {
-            let here = |file: &str| store.path().join(file).exists();
             let shards = graph.shards.iter().map(|shard| {
                 let mut described = serde_json::to_value(shard).expect("plain fields serialize");
-                described["here"] = json!(here(&shard.file) && here(&shard.labels_file));
+                described["here"] = json!(is_here(shard));
                 described
             });
             described["shards"] = json!(shards.collect::<Vec<_>>());
         }
         described["types"] = json!(kinds.as_ref().map(|kinds| {
-            json!({ "nodes": kinds.count_nodes(), "edges": kinds.count_edges(), "bytes": kinds.bytes() })
+            json!({ "nodes": kinds.count_nodes(), "edges": kinds.count_edges(), "bytes": kinds.bytes(),
+                "shards_elsewhere": missing.len() })
         }));
         let indexes: Vec<_> = manifest
             .indexes
@@ -74,9 +79,7 @@ pub(crate) fn run(arguments: InspectArguments) -> anyhow::Result<Outcome> {
         &graph.digest[..16.min(graph.digest.len())],
     );
     if store.is_sharded() {
-        let here =
-            |shard: &&ShardEntry| [&shard.file, &shard.labels_file].iter().all(|file| store.path().join(file).exists());
-        let present = graph.shards.iter().filter(here).count();
+        let present = graph.shards.iter().filter(|shard| is_here(shard)).count();
         text += &format!(
             "shards    {}, of which {present} here; the largest {:.2} times the mean\n",
             graph.shards.len(),
@@ -84,8 +87,9 @@ pub(crate) fn run(arguments: InspectArguments) -> anyhow::Result<Outcome> {
         );
     }
     if let Some(kinds) = &kinds {
-        text += &describe_kinds("node types", &kinds.count_nodes());
-        text += &describe_kinds("edge types", &kinds.count_edges());
+        let here = if missing.is_empty() { "" } else { " (of the shards that are here)" };
+        text += &describe_kinds("node types", here, &kinds.count_nodes());
+        text += &describe_kinds("edge types", here, &kinds.count_edges());
     }
     for entry in &manifest.indexes {
         text += &format!(
@@ -109,7 +113,7 @@ pub(crate) fn run(arguments: InspectArguments) -> anyhow::Result<Outcome> {
 }
 
 /// The commonest types and how often they occur.
-fn describe_kinds(what: &str, counts: &[KindCount]) -> String {
+fn describe_kinds(what: &str, here: &str, counts: &[KindCount]) -> String {
     if counts.is_empty() {
         return String::new();
     }
@@ -121,5 +125,5 @@ fn describe_kinds(what: &str, counts: &[KindCount]) -> String {
         0 => String::new(),
         more => format!(", and {} more (--json has all)", count(more as u64)),
     };
-    format!("types     {} {what}: {}{more}\n", count(counts.len() as u64), shown.join(", "))
+    format!("types     {} {what}{here}: {}{more}\n", count(counts.len() as u64), shown.join(", "))
 }

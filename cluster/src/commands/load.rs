@@ -81,6 +81,7 @@ fn agreement(job: &LoadJob) -> Vec<(&'static str, String)> {
         ("command", if job.replace { "load --replace" } else { "load" }.to_owned()),
         ("number of inputs", inputs.to_string()),
         ("way of reading (--format, --undirected, columns, --edge-weights)", format!("{options:?}")),
+        ("types of nodes (--node-types)", if job.options.node_types.is_some() { "given" } else { "none" }.to_owned()),
         ("order of nodes (--order)", job.order.to_string()),
     ]
 }
@@ -172,7 +173,7 @@ fn describe(store: &Path, outcome: &LoadOutcome) -> String {
 }
 
 fn stored_bytes(graph: &GraphEntry) -> u64 {
-    graph.bytes + graph.labels_bytes + graph.types.as_ref().map_or(0, |types| types.bytes)
+    graph.bytes + graph.labels_bytes + graph.types_bytes()
 }
 
 /// How many nodes and edges have types, if any has.

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use walkprint_cluster::serve::{ServeOptions, serve};
+use walkprint_engine::parts::KindParts;
 use walkprint_engine::query::Dangling;
 use walkprint_engine::store::Store;
 
@@ -30,6 +31,10 @@ pub(crate) fn run(arguments: ServeArguments) -> anyhow::Result<Outcome> {
     let workers = arguments.workers.unwrap_or_else(processors);
     let processes = arguments.together.join(workers, &agreement, ADVICE, &stop)?;
     let me = processes.process();
+    let types = KindParts::open(&store)?;
+    if me == 0 && !types.missing.is_empty() && types.kinds.is_some_and(|kinds| kinds.has_node_kinds()) {
+        note("walkprint: answers have no types, because those of some shards are not in this directory");
+    }
     let mut tick = || {
         if me != 0 && stop.load(Ordering::Relaxed) {
             // The others find that this process has gone, and end.

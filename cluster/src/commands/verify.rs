@@ -6,7 +6,7 @@ use serde_json::json;
 use walkprint_engine::error::{Error, Result};
 use walkprint_engine::graph::Graph;
 use walkprint_engine::index::open_segment;
-use walkprint_engine::kinds::Kinds;
+use walkprint_engine::kinds::KindFile;
 use walkprint_engine::labels::Labels;
 use walkprint_engine::parts;
 use walkprint_engine::store::Store;
@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: VerifyArguments) -> anyhow::Result<Outcome> {
             find(store.graph_path(), Graph::verify(&store.graph_path()).and_then(|()| store.graph().map(|_| ())))?;
             find(store.labels_path(), Labels::verify(&store.labels_path()).and_then(|()| store.labels().map(|_| ())))?;
             if let Some(path) = store.types_path() {
-                find(path.clone(), Kinds::verify(&path).and_then(|()| store.kinds().map(|_| ())))?;
+                find(path.clone(), KindFile::verify(&path).and_then(|()| store.kinds().map(|_| ())))?;
             }
             let graph = store.graph();
             for entry in &store.manifest().indexes {

@@ -6,7 +6,8 @@
 //!
 //! A worker reads (with threads of its own), then the workers agree on one number for each id ([`super::ids`]), send the
 //! edges to whoever has the rows of their sources ([`super::edges`]), and each makes and writes the rows of its range as a
-//! load on one machine does ([`ShardBuilder`]). After every step all go on or none does.
+//! load on one machine does ([`ShardBuilder`]). Types go with edges and nodes, under names that all agree on
+//! ([`super::kinds`]). After every step all go on or none does.
 //!
 //! **Gathered, the shards are the very files that a load on one machine with `--order id` writes.** (Test:
 //! `tests/tests/sharded_load.rs`.)
@@ -15,7 +16,8 @@
 //! workers: while it reads, what a load of its part on one machine takes; while ids are agreed on, *w m / P* and its part's
 //! ids (*b* + 8 each) and its range's ids as often as they come, at most twice over; while edges travel, *2 w m / P* and four
 //! bytes an id of its part; while rows are made, *2 w m / P* and 8 *n / P*; at the end, its shard (28 bytes an edge with f32
-//! weights, 4 without weights, and 16 bytes a node), once.
+//! weights, 4 without weights, and 16 bytes a node), once. Types of edges add one to four bytes to *w* and to an edge at the
+//! end, types of nodes as much to a node, and names are with every worker.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -25,17 +27,20 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use timely::worker::Worker;
-use walkprint_engine::graph::{BuildReport, Graph, NodeOrder, RowsDigest, ShardBuilder, ShardFile, ShardId};
+use walkprint_engine::graph::{
+    BuildReport, BuiltShard, Graph, NodeOrder, RowsDigest, ShardBuilder, ShardFile, ShardId,
+};
 use walkprint_engine::ids::ExternalIds;
+use walkprint_engine::kinds::{KindList, KindLists, KindTables};
 use walkprint_engine::labels::Labels;
-use walkprint_engine::store::{GraphEntry, Manifest, ShardEntry};
+use walkprint_engine::store::{GraphEntry, Manifest, ShardEntry, TypesEntry};
 use walkprint_loaders::{LoadOptions, LoadReport, LoadedPart, Part, Progress};
 use walkprint_walkers::alias;
 
 use super::agreement::all_or_none;
 use super::directory::Directory;
 use super::ids::{AgreedIds, agree_on_ids};
-use super::{LoadJob, LoadOutcome, LoadPhase, edges};
+use super::{LoadJob, LoadOutcome, LoadPhase, edges, kinds};
 use crate::error::{Error, Result};
 use crate::processes::Processes;
 use crate::processes::agree::from_all;
@@ -54,8 +59,7 @@ struct Shared {
 /// it goes; setting `stop` ends the load everywhere, with the stores as they were.
 ///
 /// # Errors
-/// As [`super::load_store`]; and when nodes are not to be numbered by id, the input has types that would be kept, or
-/// processes see different files.
+/// As [`super::load_store`]; and when nodes are not to be numbered by id, or processes see different files.
 pub fn load_shards(
     store: &Path,
     job: &LoadJob,
@@ -107,8 +111,7 @@ fn best(outcomes: Vec<Result<LoadOutcome>>) -> Result<LoadOutcome> {
 /// What one worker does.
 fn load(worker: &mut Worker, shared: &Shared) -> Result<LoadOutcome> {
     let directory = Directory::claim(worker, shared.workers_of_process, &shared.store, shared.job.replace)?;
-    let (shard_file, labels_file) = file_names(directory.generation, worker.index());
-    let files = [directory.path().join(shard_file), directory.path().join(labels_file)];
+    let files = file_names(directory.generation, worker.index()).map(|name| directory.path().join(name));
     // Nobody is between two agreements afterwards: all came out of the last one with the same answer.
     let (manifest, mut outcome) = match load_into(worker, shared, &directory, &files) {
         Ok(loaded) => loaded,
@@ -130,7 +133,7 @@ fn load_into(
     worker: &mut Worker,
     shared: &Shared,
     directory: &Directory,
-    files: &[PathBuf; 2],
+    files: &[PathBuf; 3],
 ) -> Result<(Manifest, LoadOutcome)> {
     let began = Instant::now();
     let inputs = shared.same_inputs(worker)?;
@@ -145,13 +148,16 @@ fn load_into(
     let integer_ids = matches!(ids.own, ExternalIds::Integers(_));
     let read = report(all_counts, ids.nodes().into(), integer_ids);
     let read = shared.agreed(worker, read)?;
+    let (kinds, read) = shared.kinds(worker, std::mem::take(&mut edges.kinds), edges.len(), &ids, read)?;
+    edges.kinds = kinds;
     let builder = edges::to_owners(worker, edges, &mut ids);
-    let (graph, report) = shared.rows(worker, builder)?;
+    let builder = shared.agreed(worker, builder)?;
+    let BuiltShard { graph, kinds, report } = shared.rows(worker, builder)?;
     let building = began.elapsed();
 
     shared.begin(LoadPhase::Writing);
     let began = Instant::now();
-    let shard = Shard { graph, ids };
+    let shard = Shard { graph, kinds, ids };
     let shards = shared.write(worker, &shard, &report, files)?;
     let sum = |bytes: fn(&ShardEntry) -> u64| shards.entries.iter().map(bytes).sum();
     let graph = GraphEntry {
@@ -170,9 +176,10 @@ fn load_into(
     Ok((manifest, LoadOutcome { read, graph, reading, building, writing: began.elapsed() }))
 }
 
-/// The rows and ids of one worker's range.
+/// The rows, types and ids of one worker's range.
 struct Shard {
     graph: Graph,
+    kinds: KindTables,
     ids: AgreedIds,
 }
 
@@ -217,18 +224,48 @@ impl Shared {
             Ok((lengths.collect::<Result<Vec<u64>>>()?, files))
         });
         let (lengths, files) = self.agreed(worker, files)?;
+        let node_types = self.node_types_length();
+        let node_types = self.agreed(worker, node_types)?;
         let names = files.iter().map(|file| file.file_name().unwrap_or_default().to_string_lossy().into_owned());
-        let seen: Vec<(String, u64)> = names.zip(lengths).collect();
+        let seen: (Vec<(String, u64)>, Option<u64>) = (names.zip(lengths).collect(), node_types);
         let all = from_all(worker, seen);
         if let Some(other) = all.iter().position(|other| *other != all[0]) {
             let what = format!(
-                "process {} sees other input files than process 0: their number, their names or their lengths differ; \
-                 give all processes the same files",
+                "process {} sees other input files than process 0: their number, their names or their lengths differ, or \
+                 those of --node-types; give all processes the same files",
                 other / self.workers_of_process
             );
             return Err(Error::Request { what });
         }
         Ok(files)
+    }
+
+    /// The length of the file of node types, if one is named.
+    fn node_types_length(&self) -> Result<Option<u64>> {
+        let Some(path) = &self.job.options.node_types else { return Ok(None) };
+        let length = std::fs::metadata(path).map(|metadata| metadata.len());
+        let read = |source| Error::from(walkprint_loaders::Error::Read { path: path.clone(), source });
+        length.map(Some).map_err(read)
+    }
+
+    /// The types of this worker's edges and of the nodes of its range, under the names of all workers; and the report, with
+    /// how many there are.
+    fn kinds(
+        &self,
+        worker: &mut Worker,
+        found: KindLists,
+        edges: usize,
+        ids: &AgreedIds,
+        read: LoadReport,
+    ) -> Result<(KindLists, LoadReport)> {
+        let edges = kinds::agree_on_names(worker, found.edges, edges);
+        let edges = self.agreed(worker, edges)?;
+        let nodes = kinds::read_node_kinds(worker, self.workers_of_process, &self.job.options, ids);
+        let nodes = self.agreed(worker, nodes)?;
+        let names = |list: &Option<KindList>| list.as_ref().map_or(0, |list| list.names.len() as u64);
+        let typed_nodes = from_all(worker, nodes.as_ref().map_or(0, KindList::typed)).into_iter().sum();
+        let read = read.with_types(names(&edges), names(&nodes), typed_nodes);
+        Ok((KindLists { nodes, edges }, read))
     }
 
     /// Reads this worker's part of the input. A second time if quotes turn up where files were cut.
@@ -270,31 +307,31 @@ impl Shared {
         Ok((loaded, Box::new(report)))
     }
 
-    /// Makes this worker's rows, and says what all workers found.
-    fn rows(&self, worker: &mut Worker, mut builder: ShardBuilder) -> Result<(Graph, BuildReport)> {
+    /// Makes this worker's rows; the report is of what all workers found.
+    fn rows(&self, worker: &mut Worker, mut builder: ShardBuilder) -> Result<BuiltShard> {
         if from_all(worker, builder.has_parallel()).contains(&true) {
             let added = builder.add_up_parallel().map_err(Error::from);
             self.agreed(worker, added)?;
         }
         let single = !from_all(worker, builder.has_single_weights()).contains(&false);
-        let built = builder.finish(single).map_err(Error::from).and_then(|(graph, report)| {
-            if !graph.is_weighted() {
-                return Ok((graph, report));
+        let built = builder.finish(single).map_err(Error::from).and_then(|mut built| {
+            if built.graph.is_weighted() {
+                let slots = alias::tables(&built.graph)?;
+                built.graph = built.graph.with_aliases(slots);
             }
-            let slots = alias::tables(&graph)?;
-            Ok((graph.with_aliases(slots), report))
+            Ok(built)
         });
-        let (graph, report) = self.agreed(worker, built)?;
+        let BuiltShard { graph, kinds, report } = self.agreed(worker, built)?;
         let mut reports = from_all(worker, report).into_iter();
         let mut report = reports.next().expect("there is a worker");
         reports.for_each(|more| report.merge(&more));
-        Ok((graph, report))
+        Ok(BuiltShard { graph, kinds, report })
     }
 
     /// Writes this worker's files. Returns what all have written.
-    fn write(&self, worker: &mut Worker, shard: &Shard, report: &BuildReport, files: &[PathBuf; 2]) -> Result<Shards> {
+    fn write(&self, worker: &mut Worker, shard: &Shard, report: &BuildReport, files: &[PathBuf; 3]) -> Result<Shards> {
         let (own, workers) = (worker.index(), worker.peers());
-        let Shard { graph, ids } = shard;
+        let Shard { graph, kinds, ids } = shard;
         let nodes = ids.bounds[own]..ids.bounds[own + 1];
         let sum = self.agreed(worker, graph.digest_of_rows(nodes.start).map_err(Error::from))?;
         let mut digest = RowsDigest::default();
@@ -311,10 +348,16 @@ impl Shared {
         };
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let length = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-        let [rows_path, labels_path] = files;
+        let [rows_path, labels_path, types_path] = files;
         let written = || -> Result<ShardEntry> {
             let rows_digest = ShardFile::write(rows_path, &id, graph)?;
             let labels_digest = Labels::write_in_order(labels_path, &ids.own)?;
+            let types = if kinds.is_empty() {
+                None
+            } else {
+                let digest = format!("{:032x}", kinds.write(types_path)?);
+                Some(TypesEntry { file: name(types_path), bytes: length(types_path), digest })
+            };
             Ok(ShardEntry {
                 number: id.number,
                 first: nodes.start,
@@ -328,6 +371,7 @@ impl Shared {
                 edges: graph.edges() as u64,
                 first_id: (!ids.own.is_empty()).then(|| ids.own.text(0)),
                 integer_ids: matches!(ids.own, ExternalIds::Integers(_)),
+                types,
             })
         };
         let written = written();
@@ -336,9 +380,10 @@ impl Shared {
     }
 }
 
-/// The names of a shard's files.
-fn file_names(generation: u64, shard: usize) -> (String, String) {
-    (format!("graph-{generation}-{shard:03}.wpg"), format!("labels-{generation}-{shard:03}.wpl"))
+/// The names of a shard's files: rows, labels, and types, if there are any.
+fn file_names(generation: u64, shard: usize) -> [String; 3] {
+    let name = |what: &str, ending: &str| format!("{what}-{generation}-{shard:03}.{ending}");
+    [name("graph", "wpg"), name("labels", "wpl"), name("types", "wpt")]
 }
 
 /// How uneven shards are: the largest one's bytes by the mean.

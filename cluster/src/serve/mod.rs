@@ -33,6 +33,7 @@ use walkprint_engine::error::Error as EngineError;
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::kinds::Kinds;
 use walkprint_engine::labels::Labels;
+use walkprint_engine::parts::KindParts;
 use walkprint_engine::query::{Answer, Method};
 use walkprint_engine::store::Store;
 
@@ -135,7 +136,7 @@ pub fn serve(
     let (opening, opened) = channel();
     let serving = Serving {
         job,
-        kinds: Arc::new(store.kinds()?),
+        kinds: Arc::new(if process == 0 { types_to_print(&store)? } else { None }),
         desk,
         options: options.clone(),
         workers: (processes.workers() as u64, processes.all_workers() as u64),
@@ -158,9 +159,20 @@ pub fn serve(
     }
 }
 
+/// The types that answers have with their results; `None` when there are none, or those of some shards are in other
+/// directories: then no answer has any, rather than some results of some answers.
+///
+/// # Errors
+/// When a file of types is damaged, or is not the one that the manifest lists.
+fn types_to_print(store: &Store) -> Result<Option<Kinds>> {
+    let KindParts { kinds, missing } = KindParts::open(store)?;
+    Ok(kinds.filter(|_| missing.is_empty()))
+}
+
 /// What the workers of a process do.
 struct Serving {
     job: Job,
+    /// On process 0, whence answers leave.
     kinds: Arc<Option<Kinds>>,
     desk: Option<Arc<Desk>>,
     options: ServeOptions,
@@ -217,9 +229,9 @@ impl Serving {
                 self.job.world.fail(error);
             }
         }
-        let (kinds, world) = (Arc::clone(&self.kinds), Arc::clone(&self.job.world));
+        let world = Arc::clone(&self.job.world);
         let report = Rc::new(move |lane: &Lane, answer: Answer| {
-            let printed = as_json(&answer, kinds.as_ref().as_ref(), Provenance::of(world.index().entry()));
+            let printed = as_json(&answer, None, Provenance::of(world.index().entry()));
             let nodes: Vec<NodeId> = answer.results.iter().map(|result| result.node).collect();
             (lane.tag, printed.to_string(), nodes)
         });
@@ -240,7 +252,7 @@ impl Serving {
             }
             if block.is_empty() { Next::Wait } else { Next::Block(block) }
         };
-        let world = Arc::clone(&self.job.world);
+        let (kinds, world) = (Arc::clone(&self.kinds), Arc::clone(&self.job.world));
         answer(
             worker,
             &worked,
@@ -252,7 +264,7 @@ impl Serving {
                         input.for_each(|_, answers: &mut Vec<Printed>| {
                             for (tag, answer, nodes) in answers.drain(..) {
                                 let Some(asker) = askers.borrow_mut().remove(&tag) else { continue };
-                                match with_ids(answer, &nodes, world.labels()) {
+                                match completed(answer, &nodes, world.labels(), kinds.as_ref().as_ref()) {
                                     Ok(answer) => drop(asker.send(answer)), // who has hung up does not want it
                                     Err(error) => world.fail(error),
                                 }
@@ -269,8 +281,8 @@ impl Serving {
 /// An answer on its way to the first worker: who asked, the answer as it is printed, and the nodes of its results.
 type Printed = (u64, String, Vec<NodeId>);
 
-/// Gives results their ids where those who put the answer together could not.
-fn with_ids(printed: String, nodes: &[NodeId], labels: &Labels) -> Result<String> {
+/// Gives results their ids where those who put the answer together could not, and their types.
+fn completed(printed: String, nodes: &[NodeId], labels: &Labels, kinds: Option<&Kinds>) -> Result<String> {
     let damaged = || Error::Request { what: "an answer came damaged from another process".into() };
     let mut answer: Value = serde_json::from_str(&printed).map_err(|_| damaged())?;
     let results = answer["results"].as_array_mut().filter(|results| results.len() == nodes.len());
@@ -278,6 +290,10 @@ fn with_ids(printed: String, nodes: &[NodeId], labels: &Labels) -> Result<String
     for (result, &node) in results.ok_or_else(damaged)?.iter_mut().zip(nodes) {
         if result["id"] == "" {
             result["id"] = labels.id(node)?.into();
+            changed = true;
+        }
+        if let Some(kind) = kinds.and_then(|kinds| kinds.node_kind(node)) {
+            result["type"] = kind.into();
             changed = true;
         }
     }

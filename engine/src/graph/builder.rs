@@ -9,7 +9,7 @@ use super::order::NodeOrder;
 use super::rows::Graph;
 use crate::edges::EdgeList;
 use crate::error::{Error, Result};
-use crate::ids::{ExternalIds, MAX_NODES, NodeId};
+use crate::ids::{ExternalIds, MAX_NODES, NodeId, StringTable};
 use crate::kinds::{Codes, KindList, KindSets, KindTables};
 
 /// What was found while the graph was built.
@@ -89,12 +89,10 @@ pub fn build(edges: EdgeList, order: NodeOrder) -> Result<BuiltGraph> {
         Some(KindList { names, codes }) => (Some(names), Some(codes)),
         None => (None, None),
     };
-    let mut sets = KindSets::of_single(
-        edge_names
-            .as_ref()
-            .map_or(Ok(0), |names| u32::try_from(names.len()))
-            .map_err(|_| Error::Graph { what: "edges have more than 2^32 types".to_owned() })?,
-    );
+    let mut sets = match &edge_names {
+        Some(names) => KindSets::of_names(names)?,
+        None => KindSets::of_single(0),
+    };
     let mut rows = Rows::grouped(nodes, sources, targets, weights, codes);
     let zero_weight_edges = rows.drop_zero_weights();
     rows.sort_each();
@@ -109,16 +107,27 @@ pub fn build(edges: EdgeList, order: NodeOrder) -> Result<BuiltGraph> {
     let report = rows.report(0, input_edges, zero_weight_edges, order);
     let kinds = KindTables {
         nodes: kinds.nodes.map(|list| in_node_order(list, &rank_of_node)),
-        edges: edge_names.zip(rows.kinds).map(|(names, codes)| (names, sets, codes)),
+        edges: edge_kinds(edge_names, sets, rows.kinds),
     };
     let graph = Graph::from_rows(rows.offsets, rows.targets, rows.weights)?;
     Ok(BuiltGraph { graph, ids, rank_of_node, kinds, report })
 }
 
+/// The types of edges that have been added up, if edges have types.
+pub(super) fn edge_kinds(
+    names: Option<StringTable>,
+    sets: KindSets,
+    codes: Option<Codes>,
+) -> Option<(StringTable, KindSets, Codes)> {
+    let (names, codes) = names.zip(codes)?;
+    let (sets, codes) = sets.in_order(codes);
+    Some((names, sets, codes))
+}
+
 /// Codes by rank become codes by node.
 fn in_node_order(KindList { names, codes }: KindList, rank_of_node: &[u32]) -> KindList {
-    let mut ordered = Codes::zeros(rank_of_node.len());
-    rank_of_node.iter().enumerate().for_each(|(node, &rank)| ordered.set(node, codes.get(rank as usize)));
+    let mut ordered = Codes::with_capacity(rank_of_node.len(), u32::try_from(names.len()).unwrap_or(u32::MAX));
+    rank_of_node.iter().for_each(|&rank| ordered.push(codes.get(rank as usize)));
     KindList { names, codes: ordered }
 }
 
@@ -128,7 +137,7 @@ pub(super) struct Rows {
     pub(super) targets: Vec<NodeId>,
     pub(super) weights: Option<Vec<f64>>,
     /// The set of types of each edge.
-    kinds: Option<Codes>,
+    pub(super) kinds: Option<Codes>,
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "offsets index vectors, node numbers are below MAX_NODES")]
@@ -343,8 +352,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ids::StringTable;
-    use crate::kinds::Kinds;
+    use crate::kinds::{KindFile, Kinds};
 
     #[test]
     fn parallel_edges_add_up_and_zero_weights_are_left_out() {
@@ -410,10 +418,11 @@ mod tests {
                 prop_assert_eq!(&build(EdgeList::numbered(9, &plain, weighted), order).unwrap().rank_of_node, &built.rank_of_node);
                 let path = directory.path().join("types.wpt");
                 let digest = built.kinds.write(&path).unwrap();
-                Kinds::verify(&path).unwrap();
-                let kinds = Kinds::open(&path).unwrap();
-                prop_assert_eq!(kinds.digest(), digest);
-                prop_assert!(kinds.fit(9, built.graph.edges() as u64));
+                KindFile::verify(&path).unwrap();
+                let file = KindFile::open(&path).unwrap();
+                prop_assert_eq!(file.digest(), digest);
+                prop_assert!(file.fit(9, built.graph.edges() as u64));
+                let kinds = Kinds::from(file);
                 let mut position = 0;
                 for node in 0..9 {
                     let rank = built.rank_of_node[node as usize];

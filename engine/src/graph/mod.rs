@@ -42,6 +42,6 @@ pub use order::NodeOrder;
 pub use owners::{CHUNK, Owners};
 pub use rows::{Graph, Row, RowWeights};
 pub use shard::{GraphShard, RowsToOwn};
-pub use shard_builder::ShardBuilder;
+pub use shard_builder::{BuiltShard, ShardBuilder};
 pub use shard_file::{ShardFile, ShardId};
 pub use walk_rows::{AliasSlot, CheckedRows, Steps, WalkRows};

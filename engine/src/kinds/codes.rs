@@ -1,5 +1,7 @@
 //! Small numbers, one an item, kept as narrow as the largest of them allows.
 
+use zerocopy::IntoBytes;
+
 /// A list of numbers that takes one, two or four bytes each, by the largest number in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Codes {
@@ -31,6 +33,30 @@ impl Codes {
             0..=0xff => Codes::Bytes(Vec::with_capacity(len)),
             0x100..=0xffff => Codes::Shorts(Vec::with_capacity(len)),
             _ => Codes::Words(Vec::with_capacity(len)),
+        }
+    }
+
+    /// The same numbers after `code_of`, which gives none above `largest`: as wide as that one needs. Cost: one pass, in place
+    /// where the width stays.
+    #[must_use]
+    pub fn recoded(mut self, largest: u32, code_of: impl Fn(u32) -> u32) -> Codes {
+        let mut wide = Codes::with_capacity(0, largest);
+        if self.width() == wide.width() {
+            (0..self.len()).for_each(|at| self.set(at, code_of(self.get(at))));
+            return self;
+        }
+        wide.reserve_exact(self.len());
+        self.iter().for_each(|code| wide.push(code_of(code)));
+        wide
+    }
+
+    /// The bytes of all numbers, as a file has them.
+    #[must_use]
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Codes::Bytes(codes) => codes,
+            Codes::Shorts(codes) => codes.as_bytes(),
+            Codes::Words(codes) => codes.as_bytes(),
         }
     }
 
@@ -194,5 +220,16 @@ mod tests {
         assert_eq!(codes.iter().collect::<Vec<_>>(), [9, 300, 1 << 20]);
         codes.truncate(1);
         assert_eq!((codes.len(), codes.get(0)), (1, 9));
+    }
+
+    #[test]
+    fn other_numbers_are_as_wide_as_the_largest_that_is_possible() {
+        for (largest, width) in [(255, 1), (256, 2), (65_535, 2), (65_536, 4)] {
+            for codes in [Codes::Bytes(vec![3, 1, 2]), Codes::Shorts(vec![3, 1, 2]), Codes::Words(vec![3, 1, 2])] {
+                let doubled = codes.recoded(largest, |code| 2 * code);
+                assert_eq!(doubled.iter().collect::<Vec<_>>(), [6, 2, 4]);
+                assert_eq!((doubled.width(), doubled.as_bytes().len()), (width, 3 * width));
+            }
+        }
     }
 }

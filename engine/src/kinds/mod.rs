@@ -5,7 +5,8 @@
 //! the codes along while it sorts; where it adds parallel edges up, the edge that remains has the [set](KindSets) of their
 //! types. [`KindTables::write`] makes a file of the result, and [`Kinds`] reads it.
 //!
-//! File `types-G.wpt` (container: [`crate::file`]), *n* nodes, *m* edges:
+//! File `types-G.wpt` (container: [`crate::file`]), *n* nodes, *m* edges; or `types-G-SSS.wpt` of the nodes of a shard and the
+//! edges that leave them, in which names are those of all shards and sets those that occur in this one:
 //!
 //! ```text
 //! section  element          count    what and why
@@ -15,18 +16,26 @@
 //!       4  u8               ...      names of edge types                                            (4 to 8: only when
 //!       5  u32              l        where each name ends                                             edges have types)
 //!       6  u32              s        where each set of edge types ends in section 7
-//!       7  u32              ...      sets, one after the other: places of names, ascending in each
+//!       7  u32              ...      sets, one after the other: places of names, ascending in each. First none, then
+//!                                    each name alone, then all larger sets that an edge has, ascending
 //!       8  u8, u16 or u32   m        the set of each edge, by its place in the graph's rows
 //! ```
 //!
-//! Codes are as wide as the largest needs: up to 255 types cost a byte a node, and a byte an edge.
+//! Codes are as wide as the number of names or sets needs: up to 255 cost a byte a node, and a byte an edge. **What is in the
+//! file follows from the types of nodes and edges alone**, so that [`gathered`](Kinds::gather) shards give the file of the
+//! whole graph. (Tests: `shards_are_pieces_of_the_whole_graph`, `tests/tests/sharded_load.rs`.)
 
 mod codes;
 
 mod lists;
 
+mod kind_file;
+
 mod stored;
 
+mod gather;
+
 pub use codes::Codes;
+pub use kind_file::KindFile;
 pub use lists::{KindList, KindLists, KindSets, KindTables};
 pub use stored::{KindCount, Kinds};

@@ -1,5 +1,6 @@
 //! What must not show in the result: threads, block sizes, and how ids are written.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -27,14 +28,20 @@ fn on_disk<T>(files: &[(&str, &str)], work: impl FnOnce(&[PathBuf]) -> Result<T,
     work(&paths).map_err(|error| error.to_string().replace(&format!("{}/", directory.path().display()), ""))
 }
 
-/// Everything of an edge list that does not depend on who numbered the ids.
-type Edges = (Vec<String>, Vec<(String, String)>, Option<Vec<f64>>, LoadReport);
+/// Everything of an edge list that does not depend on who numbered ids and types.
+type Edges = (Vec<String>, Vec<(String, String)>, Option<Vec<f64>>, Vec<Option<String>>, LoadReport);
+
+/// The types of edges by their names.
+fn kinds_of(edges: &EdgeList) -> Vec<Option<String>> {
+    let kind = |at: usize| Some(edges.kinds.edges.as_ref()?.name(at)?.to_owned());
+    (0..edges.len()).map(kind).collect()
+}
 
 fn loaded_whole(files: &[(&str, &str)], options: &LoadOptions) -> Result<Edges, String> {
     let Loaded { edges, report } = load(files, options, 1 << 20)?;
     let mut ids: Vec<String> = (0..edges.ids.len()).map(|rank| edges.ids.text(rank)).collect();
     ids.sort();
-    Ok((ids, by_id(&edges), edges.weights, report))
+    Ok((ids, by_id(&edges), edges.weights.clone(), kinds_of(&edges), report))
 }
 
 /// Loads parts one after the other, as processes do side by side: the first part that is not well decides.
@@ -59,12 +66,16 @@ fn loaded_in_parts(
             parts => parts?,
         };
         let (mut ids, mut ends, mut weights, mut counts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut kinds, mut names) = (Vec::new(), BTreeSet::new());
         let integers = |ids: &ExternalIds| matches!(ids, ExternalIds::Integers(_));
         let integer_ids = parts.iter().all(|part| integers(&part.edges.ids));
         let weighted = parts.iter().any(|part| part.edges.weights.is_some());
         for part in parts {
             ids.extend((0..part.edges.ids.len()).map(|rank| part.edges.ids.text(rank)));
             ends.extend(by_id(&part.edges));
+            kinds.extend(kinds_of(&part.edges));
+            let found = part.edges.kinds.edges.iter().flat_map(|kinds| kinds.names.iter());
+            names.extend(found.map(str::to_owned));
             assert!(part.edges.is_empty() || part.edges.weights.is_some() == weighted);
             weights.extend(part.edges.weights.into_iter().flatten());
             counts.push(part.counts);
@@ -72,7 +83,8 @@ fn loaded_in_parts(
         ids.sort();
         ids.dedup();
         let report = LoadReport::of_parts(paths, options, counts, ids.len() as u64, integer_ids)?;
-        Ok((ids, ends, weighted.then_some(weights), report))
+        let report = report.with_types(names.len() as u64, 0, 0);
+        Ok((ids, ends, weighted.then_some(weights), kinds, report))
     })
 }
 
@@ -146,6 +158,8 @@ fn any_number_of_threads_and_any_block_size_give_the_same_error() {
 fn parts_are_the_whole_whatever_the_cut() {
     let lines: String = (0..30).map(|line| format!("{line}\t{}\t{line}.5\n", line * 13 % 29)).collect();
     let plain: String = (0..30).map(|line| format!("{},x{line}\r\n", line * 13 % 29)).collect();
+    let typed = |line: usize| format!("{line},{},{}\n", line * 13 % 29, ["", "tu", "tv"][line % 7 % 3]);
+    let typed = format!("from,to,type\n{}", (0..30).map(typed).collect::<String>());
     let matrix: String = (0..30).map(|line| format!("{} {}\n", line * 7 % 40 + 1, line * 3 % 40 + 1)).collect();
     let matrix = format!("%%MatrixMarket matrix coordinate pattern symmetric\n%\n40 40 30\n{matrix}");
     let inputs: Vec<Vec<(&str, String)>> = vec![
@@ -154,6 +168,8 @@ fn parts_are_the_whole_whatever_the_cut() {
         vec![("a.csv", format!("to,from\n{plain}")), ("b.tsv", "from\tto\nn\tx1".to_owned())],
         vec![("a.csv", format!("to,from\n{plain}\"a\nb\",c\n{plain}")), ("b.csv", format!("from,to\n{plain}"))],
         vec![("a.mtx", matrix.clone()), ("b.mtx", matrix.replace("40 40 30", "50 50 30"))],
+        vec![("a.csv", format!("to,from\n{plain}")), ("b.csv", typed.clone())],
+        vec![("a.csv", typed.clone()), ("b.csv", typed.replace("tv", "\"t\nv\""))],
         // And what cannot be loaded: the first bad line of all is named, or what is wrong with all of them.
         vec![("a.txt", format!("{lines}1 2\n{lines}1\t2\n"))],
         vec![("a.txt", lines.clone()), ("b.txt", format!("{lines}\n")), ("c.txt", format!("{lines}1\t2\tx\n{lines}"))],
@@ -178,17 +194,22 @@ fn parts_are_the_whole_whatever_the_cut() {
             }
         }
     }
-    assert_eq!((good, bad), (5, 10));
+    assert_eq!((good, bad), (7, 10));
 }
 
 #[test]
-fn types_weigh_edges_of_parts_and_are_not_kept() {
-    let text = "source,target,type\na,b,likes\nb,a,cites\na,c,likes\n";
-    let options = LoadOptions { type_weights: [("likes".to_owned(), 2.0)].into(), ..undirected(1) };
-    let (_, _, weights, report) = loaded_in_parts(&[("a.csv", text)], &options, 3, 10).unwrap();
-    assert_eq!((weights, report.edge_types), (Some(vec![2.0, 2.0, 1.0, 1.0, 2.0, 2.0]), 0));
-    let refused = loaded_in_parts(&[("a.csv", text)], &undirected(1), 3, 10).unwrap_err();
-    assert!(refused.contains("--edge-weights"), "{refused}");
+fn types_weigh_edges_of_parts_and_are_kept() {
+    let text = "source,target,type\na,b,likes\nb,a,cites\na,c,likes\nc,a,\n";
+    let weighed = LoadOptions { type_weights: [("likes".to_owned(), 2.0)].into(), ..undirected(1) };
+    for (options, expected) in [(&weighed, Some(vec![2.0, 2.0, 1.0, 1.0, 2.0, 2.0, 1.0, 1.0])), (&undirected(1), None)]
+    {
+        let parts = loaded_in_parts(&[("a.csv", text)], options, 3, 10).unwrap();
+        assert_eq!(parts, loaded_whole(&[("a.csv", text)], options).unwrap());
+        let (_, _, weights, kinds, report) = parts;
+        assert_eq!((weights, report.edge_types, report.typed_edges), (expected, 2, 6));
+        let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_deref().unwrap_or("-")).collect();
+        assert_eq!(kinds, ["likes", "likes", "cites", "cites", "likes", "likes", "-", "-"]);
+    }
     let never = LoadOptions { type_weights: [("hates".to_owned(), 2.0)].into(), ..undirected(1) };
     let whole = load(&[("a.csv", text)], &never, 10).unwrap_err();
     assert_eq!(loaded_in_parts(&[("a.csv", text)], &never, 3, 10).unwrap_err(), whole);
