@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use walkprint_engine::error::{Error, Result};
 use walkprint_engine::graph::{Graph, NodeOrder, Steps};
 use walkprint_engine::index::Segment;
-use walkprint_engine::kinds::{Codes, KindList, KindLists, Kinds};
+use walkprint_engine::kinds::{Codes, KindFile, KindList, KindLists, Kinds};
 use walkprint_engine::labels::Labels;
 use walkprint_engine::plan::Plan;
 use walkprint_engine::query::{Answerer, Dangling, Method, Question, Seeds};
@@ -175,7 +175,7 @@ fn verify(path: &Path) -> Result<()> {
     Labels::verify(&store.labels_path())?;
     store.labels()?;
     if let Some(types) = store.types_path() {
-        Kinds::verify(&types)?;
+        KindFile::verify(&types)?;
         store.kinds()?;
     }
     for entry in &store.manifest().indexes {
@@ -373,9 +373,10 @@ fn types_with_checksums_that_fit() {
         usize::MAX,
         |bytes| forged(&bytes),
         |path, _| {
-            let Ok(kinds) = Kinds::open(path) else { return false };
+            let Ok(file) = KindFile::open(path) else { return false };
+            let kinds = Kinds::from(file.clone());
             read_kinds(&kinds);
-            if Kinds::verify(path).is_ok() && kinds.fit(nodes.into(), edges as u64) {
+            if KindFile::verify(path).is_ok() && file.fit(nodes.into(), edges as u64) {
                 let known: Vec<&str> = kinds.node_kinds().collect();
                 let counted: u64 = kinds.count_nodes().iter().map(|kind| kind.count).sum();
                 let typed = (0..nodes).filter(|&node| kinds.node_kind(node).is_some_and(|kind| known.contains(&kind)));
@@ -401,7 +402,7 @@ fn types_with_checksums_that_fit() {
         let row = graph.row(source).unwrap().targets.iter().position(|&at| at == target).unwrap();
         let start = usize::try_from(graph.offsets()[source as usize]).unwrap();
         assert!(kinds.edge_kinds(start + row).eq([format!("{largest:08}").as_str()]));
-        Kinds::verify(&store.open().types_path().unwrap()).unwrap();
+        KindFile::verify(&store.open().types_path().unwrap()).unwrap();
     }
 }
 

@@ -11,8 +11,9 @@ use walkprint_cluster::load::{LoadJob, load_shards};
 use walkprint_cluster::processes::Processes;
 use walkprint_engine::error::{Error, Result};
 use walkprint_engine::graph::{Graph, NodeOrder, ShardFile};
+use walkprint_engine::kinds::{KindFile, Kinds};
 use walkprint_engine::labels::Labels;
-use walkprint_engine::parts::{self, LabelParts, RowParts};
+use walkprint_engine::parts::{self, KindParts, LabelParts, RowParts};
 use walkprint_engine::store::Store;
 use walkprint_loaders::LoadOptions;
 use walkprint_tests::damage::{calmly, flipped, forged};
@@ -21,11 +22,13 @@ use walkprint_tests::stores::{TempStore, files};
 /// One change in so many is gathered too: that takes flushes to the disk.
 const GATHERED: usize = 401;
 
-/// Unweighted with integer ids; weights that are stored as f32, with strings; weights that are stored as f64.
-const INPUTS: [(&str, &str); 3] = [
+/// Unweighted with integer ids; weights that are stored as f32, with strings; weights that are stored as f64; types of edges, one
+/// of which has two.
+const INPUTS: [(&str, &str); 4] = [
     ("unweighted", "1 2\n1 3\n2 2\n3 1\n9 -4\n"),
     ("f32 weights, string ids", "a b 1\na c 2.5\nb b 1\nc a 3\nünï d 1\n"),
     ("f64 weights", "1 2 0.1\n1 3 2.5\n2 2 1\n3 1 3\n9 4 1\n"),
+    ("types", "source,target,type\n1,2,a\n1,3,b\n2,2,\n3,1,a\n3,1,b\n9,4,c\n"),
 ];
 
 /// A store in two shards.
@@ -33,7 +36,10 @@ fn sharded(text: &str) -> TempStore {
     let store = TempStore::nothing();
     let input = store.around().join("edges.txt");
     std::fs::write(&input, text).expect("room for a small file");
-    let options = LoadOptions { threads: 1, ..LoadOptions::default() };
+    let node_types = store.around().join("types.csv");
+    std::fs::write(&node_types, "1,x\n2,y\n9,x\n").expect("room for a small file");
+    let node_types = text.starts_with("source").then_some(node_types);
+    let options = LoadOptions { threads: 1, node_types, ..LoadOptions::default() };
     let job = LoadJob { inputs: vec![input], options, order: NodeOrder::Id, replace: false };
     load_shards(&store.path(), &job, Processes::alone(2), &Arc::new(AtomicBool::new(false)), &|_| {}).expect("a load");
     std::fs::remove_file(store.path().join("lock")).expect("the lock of the load that has ended");
@@ -64,6 +70,8 @@ fn read_everything(path: &Path) {
             let _ = (part.check(), part.verify_walk_rows(), part.rows().check());
         }
     }
+    let kinds = KindParts::open(&store).ok().and_then(|parts| parts.kinds).into_iter();
+    kinds.chain(store.kinds().ok().flatten()).for_each(|kinds| read_kinds(&kinds));
     if let Ok(ids) = LabelParts::open(&store) {
         for node in (0..10).chain([u32::MAX]) {
             let _ = ids.id(node);
@@ -72,6 +80,18 @@ fn read_everything(path: &Path) {
             let _ = ids.node(id);
         }
     }
+}
+
+fn read_kinds(kinds: &Kinds) {
+    for at in (0..10).chain([u32::MAX]) {
+        let _ = kinds.node_kind(at).map(str::len);
+        kinds.edge_kinds(at as usize).for_each(|name| assert!(name.len() < 1000));
+    }
+    for name in kinds.node_kinds().chain(["no such type"]) {
+        let _ = kinds.nodes_of(name);
+    }
+    let (nodes, edges) = (kinds.count_nodes(), kinds.count_edges());
+    assert_eq!((nodes.len(), edges.len()), (kinds.node_kinds().count(), kinds.all_edge_kinds().count()));
 }
 
 fn gather(store: &TempStore) -> bool {
@@ -152,9 +172,10 @@ fn checksums_that_fit_do_not_make_bytes_safe() {
                 std::fs::write(&forgery, forged(&flipped(&bytes, bit))).expect("a small file");
                 let what = || format!("{name}, {file} with bit {bit} flipped and checksums repaired");
                 let gathers = bit % 16 == 0; // flushes to the disk
-                let opens = calmly(what, || match file.ends_with(".wpl") {
-                    true => labels(&forgery, gathers),
-                    false => rows(&forgery, gathers),
+                let opens = calmly(what, || match file.rsplit_once('.') {
+                    Some((_, "wpl")) => labels(&forgery, gathers),
+                    Some((_, "wpt")) => kinds(&forgery, gathers),
+                    _ => rows(&forgery, gathers),
                 });
                 opened += usize::from(opens);
             }
@@ -171,6 +192,21 @@ fn labels(path: &Path, gathers: bool) -> bool {
     let _ = Labels::verify(path);
     if gathers {
         let _ = Labels::gather(&path.with_extension("gathered"), &[&labels, &labels]);
+    }
+    true
+}
+
+fn kinds(path: &Path, gathers: bool) -> bool {
+    let Ok(file) = KindFile::open(path) else { return false };
+    read_kinds(&Kinds::from(file.clone()));
+    if let Ok(kinds) = Kinds::of_shards(vec![(0..3, 0..3, file.clone()), (3..6, 3..6, file.clone())]) {
+        read_kinds(&kinds);
+    }
+    let whole = KindFile::verify(path).is_ok();
+    if gathers {
+        let gathered = path.with_extension("gathered");
+        let result = Kinds::gather(&gathered, &[file.clone(), file]);
+        assert!(result.is_err() || !whole || KindFile::verify(&gathered).is_ok(), "whole files gave a damaged one");
     }
     true
 }

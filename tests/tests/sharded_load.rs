@@ -14,7 +14,7 @@ use walkprint_cluster::load::{LoadJob, LoadOutcome, load_shards, load_store};
 use walkprint_cluster::processes::Processes;
 use walkprint_engine::error::Error as EngineError;
 use walkprint_engine::graph::NodeOrder;
-use walkprint_engine::parts::{IdPlace, LabelParts, RowParts};
+use walkprint_engine::parts::{IdPlace, KindParts, LabelParts, RowParts};
 use walkprint_engine::plan::Plan;
 use walkprint_engine::store::{BuildEntry, Manifest, Store, StoreLock};
 use walkprint_loaders::LoadOptions;
@@ -117,6 +117,7 @@ fn check_parts(sharded: &Path, whole: &Path) -> walkprint_engine::error::Result<
     assert!(matches!(sharded.graph(), Err(EngineError::Sharded { .. })));
     assert!(matches!(sharded.labels(), Err(EngineError::Sharded { .. })));
     let (graph, labels) = (whole.graph()?, whole.labels()?);
+    check_kinds(&sharded, &whole, graph.edges())?;
     let nodes = u32::try_from(graph.nodes()).expect("a small graph");
     for store in [&sharded, &whole] {
         let (rows, ids) = (RowParts::open(store)?, LabelParts::open(store)?);
@@ -141,6 +142,29 @@ fn check_parts(sharded: &Path, whole: &Path) -> walkprint_engine::error::Result<
             assert_eq!(ids.node(nobody)?, IdPlace::Nowhere, "{nobody:?}");
         }
     }
+    Ok(())
+}
+
+/// Types of a store in shards, read where they are, are those of the whole one.
+fn check_kinds(sharded: &Store, whole: &Store, edges: usize) -> walkprint_engine::error::Result<()> {
+    let (sharded, whole) = match (sharded.kinds()?, whole.kinds()?) {
+        (Some(sharded), Some(whole)) => (sharded, whole),
+        (sharded, whole) => {
+            assert!(sharded.is_none() && whole.is_none());
+            return Ok(());
+        }
+    };
+    for node in 0..200 {
+        assert_eq!(sharded.node_kind(node), whole.node_kind(node), "node {node}");
+    }
+    for place in 0..edges + 1 {
+        assert!(sharded.edge_kinds(place).eq(whole.edge_kinds(place)), "edge {place}");
+    }
+    for name in whole.node_kinds() {
+        assert_eq!(sharded.nodes_of(name)?, whole.nodes_of(name)?, "{name}");
+    }
+    assert_eq!((sharded.count_nodes(), sharded.count_edges()), (whole.count_nodes(), whole.count_edges()));
+    assert!(matches!(sharded.nodes_of("nobody's"), Err(EngineError::UnknownType { .. })));
     Ok(())
 }
 
@@ -245,25 +269,174 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
 }
 
+/// A table of edges with types, many of them parallel, and a table of the types of some nodes.
+fn typed(draws: &mut Draws) -> (String, String) {
+    let strings = draws.chance(0.5);
+    let id =
+        |number: u32| if strings { format!("n{}", number * 7 % 40) } else { format!("{}", i64::from(number) * 3 - 30) };
+    let (nodes, weighted, kinds) = (2 + draws.below(20), draws.chance(0.5), 1 + draws.below(6));
+    let mut edges = String::from(if weighted { "from,to,type,weight\n" } else { "from,to,type\n" });
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..1 + draws.below(120) {
+        let (source, target) = (draws.below(nodes), draws.below(nodes));
+        seen.extend([source, target]);
+        let kind = draws.below(kinds);
+        let kind = if kind == 0 { String::new() } else { format!("k{kind}") };
+        write!(edges, "{},{},{kind}", id(source), id(target)).expect("writing to memory");
+        let weight = ["1", "0", "2.5"][draws.below(3) as usize];
+        writeln!(edges, "{}", if weighted { format!(",{weight}") } else { String::new() }).expect("writing to memory");
+    }
+    let (named, mut types) = (draws.chance(0.5), String::from(if draws.chance(0.5) { "id,type\n" } else { "" }));
+    let first = *seen.first().expect("there is an edge");
+    for node in seen.into_iter().rev() {
+        if node != first && draws.chance(0.3) {
+            continue; // it has no type
+        }
+        let kind = if named { "a,\"b\"" } else { "c" };
+        writeln!(types, "{},\"{}{}\"", id(node), kind.replace('"', "\"\""), draws.below(3)).expect("writing to memory");
+    }
+    (edges, types)
+}
+
 #[test]
-fn types_weigh_edges_and_orders_and_types_are_refused() {
+fn types_are_those_that_one_machine_keeps() {
+    let mut draws = Draws::new(7);
+    let mut kept = 0;
+    for case in 0..40 {
+        let (edges, types) = typed(&mut draws);
+        let place = Place::new(&[("a.csv", edges.into_bytes())]);
+        std::fs::write(place.path("types.csv"), types).expect("room for a small file");
+        let of_type = |weight| [("k1".to_owned(), weight)].into();
+        let options = LoadOptions {
+            undirected: draws.chance(0.4),
+            node_types: draws.chance(0.6).then(|| place.path("types.csv")),
+            type_weights: if draws.chance(0.2) { of_type(2.0) } else { Default::default() },
+            ..LoadOptions::default()
+        };
+        if compare(&place, &options, &[1, 2, [3, 7][case % 2]]) {
+            kept += usize::from(place.path("whole.wp/types-1.wpt").exists());
+        }
+    }
+    assert!(30 < kept, "{kept}");
+    // So many sets of types that they take two bytes together, and one in each shard.
+    let mut edges = String::from("from,to,type\n");
+    for (node, kinds) in (0..300u32).map(|node| (node, [node % 20, 20 + node / 20])) {
+        for kind in kinds {
+            writeln!(edges, "{node},{},k{kind}", node / 2).expect("writing to memory");
+        }
+    }
+    let place = Place::of("");
+    let place = Place { inputs: vec![place.path("a.csv")], ..place };
+    std::fs::write(&place.inputs[0], edges).expect("room for a small file");
+    assert!(compare(&place, &LoadOptions::default(), &[2, 3, 5]));
+    // What the file says that makes no sense: the first line that does is told, whichever worker knows it to.
+    let place = Place::of("a\tb\nc\td\ne\tf\ng\th\n");
+    for bad in [
+        "z,x\n",
+        "a,x\naa,x\nz,x\n",
+        "A,x\n",
+        "a,x\nh,y\nb,\n0,y\n",
+        "h,y\na,x\nh,x\na,y\n",
+        "a,x\na,y\nzz,x\n",
+        "a,x\nb\n",
+        "",
+        "id,type\n",
+        "a,x\n\"b,y\n",
+        "PAR1",
+        "zz,\n",
+        "a,x\n\u{1F980},y\nb\n",
+    ] {
+        std::fs::write(place.path("types.csv"), bad).expect("room for a small file");
+        let options = LoadOptions { node_types: Some(place.path("types.csv")), ..LoadOptions::default() };
+        assert!(!compare(&place, &options, &[1, 2, 3, 5]), "{bad:?}");
+    }
+    let options = LoadOptions { node_types: Some(place.path("nowhere")), ..LoadOptions::default() };
+    assert!(!compare(&place, &options, &[1, 2, 3]));
+}
+
+#[test]
+fn types_weigh_edges_and_orders_are_refused() {
     let place = Place::new(&[("a.csv", b"source,target,type\na,b,likes\nb,a,cites\na,c,likes\nc,c,cites\n".to_vec())]);
     let weighed = LoadOptions { type_weights: [("likes".to_owned(), 2.0)].into(), ..LoadOptions::default() };
-    let whole = place.whole(&weighed).unwrap();
-    let sharded = place.shards("s.wp", 2, &place.job(&weighed)).unwrap();
-    assert_eq!(sharded.graph.digest, whole.graph.digest);
+    assert!(compare(&place, &weighed, &[2, 3]));
+    let whole = Store::open(&place.path("whole.wp")).unwrap();
+    assert!(
+        whole.manifest().graph.report.weighted && whole.kinds().unwrap().is_some_and(|kinds| kinds.has_edge_kinds())
+    );
     let never_seen = LoadOptions { type_weights: [("hates".to_owned(), 2.0)].into(), ..LoadOptions::default() };
-    let kept = LoadOptions::default();
-    let node_types = LoadOptions { node_types: Some(place.path("a.csv")), ..weighed.clone() };
-    for (options, words) in [(never_seen, "hates"), (kept, "--edge-weights"), (node_types, "--node-types")] {
-        let error = place.shards("t.wp", 2, &place.job(&options)).unwrap_err();
-        assert!(message(&error).contains(words), "{error}");
-    }
+    let error = place.shards("t.wp", 2, &place.job(&never_seen)).unwrap_err();
+    assert!(message(&error).contains("hates"), "{error}");
     for order in [NodeOrder::Degree, NodeOrder::BreadthFirst] {
         let error = place.shards("t.wp", 2, &LoadJob { order, ..place.job(&weighed) }).unwrap_err();
         assert!(error.to_string().contains("--order"), "{error}");
     }
     assert!(!place.path("t.wp").exists());
+}
+
+#[test]
+fn types_of_several_hosts_are_brought_together() {
+    let place =
+        Place::new(&[("a.csv", b"source,target,type\na,b,likes\na,b,cites\nb,c,cites\nc,d,likes\nd,a,\n".to_vec())]);
+    std::fs::write(place.path("types.csv"), "a,word\nb,word\nd,letter\n").unwrap();
+    let options = LoadOptions { node_types: Some(place.path("types.csv")), ..LoadOptions::default() };
+    place.shards("s.wp", 2, &place.job(&options)).unwrap();
+    let store = place.path("s.wp");
+    let parts = [place.path("part-0.wp"), place.path("part-1.wp")];
+    for (number, part) in parts.iter().enumerate() {
+        copy(&store, part, |name| name == "manifest.wpm" || name.contains(&format!("-00{number}.wp")));
+    }
+    let run = |arguments: &[&str]| program::run(place.directory.path(), arguments);
+    // A part knows the types of its own nodes and edges, and says that it does not know the others.
+    let opened = Store::open(&parts[0]).unwrap();
+    assert!(matches!(opened.kinds(), Err(EngineError::TypesElsewhere { missing: 1, shards: 2, .. })));
+    let here = KindParts::open(&opened).unwrap();
+    assert_eq!((here.missing.len(), here.kinds.as_ref().unwrap().node_kind(0)), (1, Some("word")));
+    assert_eq!(here.kinds.unwrap().node_kind(3), None);
+    let verified = run(&["verify", "part-0.wp"]).done();
+    assert!(verified.contains("types-1-000.wpt") && verified.contains("types-1-001.wpt"), "{verified}");
+    assert_eq!((verified.matches("whole").count(), verified.matches("not here").count()), (3, 3), "{verified}");
+    let inspected = run(&["inspect", "part-0.wp"]).done();
+    assert!(inspected.contains("2 node types (of the shards that are here): word (2), letter (0)"), "{inspected}");
+    let inspected = run(&["inspect", "s.wp"]).done();
+    assert!(inspected.contains("2 node types: word (2), letter (1)"), "{inspected}");
+    assert!(inspected.contains("2 edge types: cites (2), likes (2)"), "{inspected}");
+    // Sources by type are found where all types are, and lacking types are named elsewhere.
+    let _ = run(&["index", "s.wp", "--workers", "2"]).done();
+    let batch =
+        |store, out| run(&["batch", store, "--sources", "type:word", "--top", "2", "--out", out, "--format", "csv"]);
+    let _ = batch("s.wp", "sharded").done();
+    let written = std::fs::read_to_string(place.path("sharded/part-00000.csv")).unwrap();
+    assert!(written.contains("\na,") && written.contains("\nb,") && !written.contains("\nd,"), "{written}");
+    std::fs::rename(store.join("types-1-001.wpt"), place.path("away")).unwrap();
+    batch("s.wp", "none").refused(&["types-1-001.wpt", "1 of 2 shards", "walkprint gather"]);
+    std::fs::rename(place.path("away"), store.join("types-1-001.wpt")).unwrap();
+
+    gather(&parts, &place.path("gathered.wp")).unwrap();
+    place.whole(&options).unwrap();
+    let types = |store: &str| std::fs::read(place.path(store).join("types-1.wpt")).unwrap();
+    assert_eq!(types("gathered.wp"), types("whole.wp"));
+    // What is missing or damaged is named, and nothing is left behind.
+    let refused = |words: &[&str]| {
+        let error = gather(&parts, &place.path("refused.wp")).unwrap_err().to_string();
+        assert!(words.iter().all(|word| error.contains(word)), "{error}");
+        assert!(!place.path("refused.wp").exists());
+    };
+    let path = parts[1].join("types-1-001.wpt");
+    let whole = std::fs::read(&path).unwrap();
+    let mut damaged = whole.clone();
+    *damaged.last_mut().unwrap() ^= 4;
+    for (bytes, word) in [(damaged, "damaged"), (std::fs::read(parts[0].join("types-1-000.wpt")).unwrap(), "another")] {
+        std::fs::write(&path, bytes).unwrap();
+        refused(&["types-1-001.wpt", word]);
+        assert_eq!(run(&["verify", "part-1.wp"]).code, Some(1));
+    }
+    std::fs::remove_file(&path).unwrap();
+    refused(&["types-1-001.wpt", "1 file is missing"]);
+    // A graph without types over one with them leaves none behind.
+    let plain = LoadJob { replace: true, inputs: vec![place.path("b.txt")], ..place.job(&LoadOptions::default()) };
+    std::fs::write(&plain.inputs[0], "1 2\n").unwrap();
+    place.shards("s.wp", 2, &plain).unwrap();
+    assert!(files(&store).keys().all(|name| !name.ends_with(".wpt")), "{:?}", files(&store).keys());
 }
 
 #[test]

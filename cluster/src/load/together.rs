@@ -249,7 +249,7 @@ impl Shared {
     }
 
     /// The types of this worker's edges and of the nodes of its range, under the names of all workers; and the report, with
-    /// how many there are.
+    /// how many there are. When one worker has an error, all have one.
     fn kinds(
         &self,
         worker: &mut Worker,
@@ -258,10 +258,8 @@ impl Shared {
         ids: &AgreedIds,
         read: LoadReport,
     ) -> Result<(KindLists, LoadReport)> {
-        let edges = kinds::agree_on_names(worker, found.edges, edges);
-        let edges = self.agreed(worker, edges)?;
-        let nodes = kinds::read_node_kinds(worker, self.workers_of_process, &self.job.options, ids);
-        let nodes = self.agreed(worker, nodes)?;
+        let edges = kinds::agree_on_names(worker, found.edges, edges)?;
+        let nodes = kinds::read_node_kinds(worker, self.workers_of_process, &self.job.options, ids)?;
         let names = |list: &Option<KindList>| list.as_ref().map_or(0, |list| list.names.len() as u64);
         let typed_nodes = from_all(worker, nodes.as_ref().map_or(0, KindList::typed)).into_iter().sum();
         let read = read.with_types(names(&edges), names(&nodes), typed_nodes);
