@@ -353,6 +353,25 @@ impl KindParts {
     }
 }
 
+impl Store {
+    /// Maps the types of nodes and edges, in one file or in those of all shards; `None` when neither have types. Cost: the
+    /// types' names are read.
+    ///
+    /// # Errors
+    /// When a file is damaged, is not the one that the manifest lists, or has not one code a node and an edge; when that of a
+    /// shard is not in this directory.
+    pub fn kinds(&self) -> Result<Option<Kinds>> {
+        let KindParts { kinds, missing } = KindParts::open(self)?;
+        match missing.first().and_then(|shard| shard.types.as_ref()) {
+            Some(types) => {
+                let (path, file, missing) = (self.path().to_owned(), types.file.clone(), missing.len());
+                Err(Error::TypesElsewhere { path, file, missing, shards: self.manifest().graph.shards.len() })
+            }
+            None => Ok(kinds),
+        }
+    }
+}
+
 /// Reads every byte of the shards of a graph that are in a store's directory, and says what each file turned out to be;
 /// `None` for files that are not here. When all rows are here, they are compared with the digest of the graph as well.
 #[must_use]

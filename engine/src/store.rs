@@ -31,9 +31,7 @@ use crate::file::{FORMAT_VERSION, persist};
 use crate::graph::{BuildReport, Graph};
 use crate::ids::NodeId;
 use crate::index::{Index, IndexEntry};
-use crate::kinds::Kinds;
 use crate::labels::Labels;
-use crate::parts::KindParts;
 use crate::plan::Plan;
 
 const MANIFEST: &str = "manifest.wpm";
@@ -244,23 +242,6 @@ impl Store {
     #[must_use]
     pub fn types_path(&self) -> Option<PathBuf> {
         self.manifest.graph.types.as_ref().map(|types| self.path.join(&types.file))
-    }
-
-    /// Maps the types of nodes and edges, in one file or in those of all shards; `None` when neither have types. Cost: the
-    /// types' names are read.
-    ///
-    /// # Errors
-    /// When a file is damaged, is not the one that the manifest lists, or has not one code a node and an edge; when that of a
-    /// shard is not in this directory.
-    pub fn kinds(&self) -> Result<Option<Kinds>> {
-        let KindParts { kinds, missing } = KindParts::open(self)?;
-        match missing.first().and_then(|shard| shard.types.as_ref()) {
-            Some(types) => {
-                let (path, file, missing) = (self.path.clone(), types.file.clone(), missing.len());
-                Err(Error::TypesElsewhere { path, file, missing, shards: self.manifest.graph.shards.len() })
-            }
-            None => Ok(kinds),
-        }
     }
 
     /// What the manifest says of an index.

@@ -133,6 +133,33 @@ fn servers_answer_as_one_over_the_whole_store() {
     assert_eq!(answers(&["o0.wp", "o1.wp", "o2.wp", "o1.wp"]), expected);
 }
 
+/// A server that sees the types of all shards says those of its results; one that does not says none.
+#[test]
+fn servers_say_types_where_all_can_be_seen() {
+    let place = place();
+    let place = place.path();
+    let ids = std::fs::read_to_string(place.join("ids")).expect("ids");
+    let types: String = ids.lines().map(|id| format!("{id}\tlisted\n")).collect();
+    std::fs::write(place.join("types.tsv"), types).expect("room for a small file");
+    let typed = |stores: &[&str]| -> Vec<Value> {
+        let team = Team::new(place, stores.len());
+        let load = ["load", "edges.tsv", "--into", "STORE", "--node-types", "types.tsv"];
+        for arguments in [&load[..], &["index", "STORE", "--workers", "1", "--walks", "24"]] {
+            team.run_over(place, stores, arguments).into_iter().for_each(|ended| drop(ended.done()));
+        }
+        let server = Server::start(place, stores);
+        let lines: Vec<String> = ids.lines().take(6).map(|id| format!(r#"{{"seeds":["{id}"],"top":9}}"#)).collect();
+        let answers = server.say(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+        server.end();
+        answers.into_iter().flat_map(|answer| answer["results"].as_array().expect("results").clone()).collect()
+    };
+    let is_listed = |result: &Value| ids.lines().any(|id| result["id"] == id);
+    let (shared, apart) = (typed(&["s.wp", "s.wp"]), typed(&["o0.wp", "o1.wp"]));
+    assert!(shared.iter().all(|result| (result["type"] == "listed") == is_listed(result)), "{shared:?}");
+    assert!(shared.iter().any(is_listed) && !shared.iter().all(is_listed), "{shared:?}");
+    assert!(apart.iter().all(|result| result["type"].is_null()), "{apart:?}");
+}
+
 /// All processes refuse, and say these words somewhere.
 fn refused(all: &[Ended], words: &[&str]) {
     for ended in all {
