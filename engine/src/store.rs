@@ -100,7 +100,8 @@ pub struct ShardEntry {
     /// Whether the graph's ids are integers.
     pub integer_ids: bool,
     /// The file of the types of its nodes and of the edges that leave them, when nodes or edges of the graph have types.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    // Written even when there is none: processes send entries to each other in a format without names of fields.
+    #[serde(default)]
     pub types: Option<TypesEntry>,
 }
 
