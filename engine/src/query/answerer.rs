@@ -1,12 +1,14 @@
 //! From a question to an answer: choose a method, compute the core, apply the dangling policy, rank.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::answer::{Answer, Ranked, Scores, Status};
 use super::block::{Block, Found, LEAST_PRECISION, share_lanes};
 use super::combine::{self, Bound, Left};
 use super::dangling::{self, Scaling, UniformCore};
 use super::exact;
+use super::halt::Halt;
 use super::lookup;
 use super::push::Pusher;
 use super::question::{Dangling, Method, Question};
@@ -38,6 +40,8 @@ const BEYOND: usize = 8;
 const AMPLE: f64 = 0.7;
 const LEAST_FACTOR: f64 = 1e-3;
 const MOST_FACTOR: f64 = 0.3;
+/// What a standard error takes, in edges: a fingerprint may be read for it.
+const STD_ERROR_COST: u64 = 16;
 /// Estimates that differ by less, relatively, differ by rounding only.
 const ROUNDING: f64 = 1e-12;
 /// Exact scores are tied when they differ by less than this many times the error bound, relatively: nodes that the graph
@@ -61,6 +65,7 @@ pub struct Answerer<'a> {
     block: Option<Block>,
     uniform: Option<UniformCore>,
     in_degrees: Option<Vec<u32>>,
+    pub(super) halt: Halt,
 }
 
 /// What a question's seeds give to one node.
@@ -169,7 +174,8 @@ impl<'a> Answerer<'a> {
         }
         let (space, sweeper) = (Workspace::new(nodes), LazySweeper::new(graph, labels));
         let (block, uniform, in_degrees) = (None, None, None);
-        Ok(Answerer { graph, labels, index, restart_prob, space, sweeper, block, uniform, in_degrees })
+        let halt = Halt::default();
+        Ok(Answerer { graph, labels, index, restart_prob, space, sweeper, block, uniform, in_degrees, halt })
     }
 
     /// Takes a graph that was turned round already, so that several answerers share it. It must be this graph.
@@ -184,6 +190,33 @@ impl<'a> Answerer<'a> {
     #[must_use]
     pub fn with_crew(self, crew: Arc<dyn Crew>) -> Answerer<'a> {
         Answerer { sweeper: self.sweeper.with_crew(crew), ..self }
+    }
+
+    /// Takes a flag to look at while it answers and explains, or none again. Once the flag is set, whatever is under way ends
+    /// with [`Error::Interrupted`]; so does whatever is asked while it stays set, unless that is done before the first look.
+    /// The next answer is then the same, bit for bit, as that of an answerer that was never interrupted.
+    ///
+    /// It is looked at after every 16,000 edges or so: pushed, swept, stored visits added, or searched for paths. Not
+    /// interrupted are a row of one node, a pass over the nodes (ranking, clearing), one search for a path in a neighbourhood,
+    /// and, the longest by far, turning the graph round for the first question that grows wide (20 to 30 ns an edge, once):
+    /// call [`Answerer::inflow`] beforehand where that would be too long.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use std::sync::Arc;
+    ///
+    /// use walkprint_engine::error::Result;
+    /// use walkprint_engine::query::{Answer, Answerer, Question};
+    ///
+    /// fn answer_until(answerer: &mut Answerer<'_>, question: &Question, stop: Arc<AtomicBool>) -> Result<Answer> {
+    ///     answerer.heed(Some(stop)); // which another thread sets when it takes too long
+    ///     let answer = answerer.answer(question);
+    ///     answerer.heed(None);
+    ///     answer
+    /// }
+    /// ```
+    pub fn heed(&mut self, flag: Option<Arc<AtomicBool>>) {
+        self.halt = Halt::new(flag);
     }
 
     /// The graph turned round, as questions that grow wide need it; made now unless it was before.
@@ -223,7 +256,7 @@ impl<'a> Answerer<'a> {
     ///
     /// # Errors
     /// When a parameter is outside its range, seeds are outside the graph, the method needs an index and there is none,
-    /// filters leave nothing, or a file is damaged.
+    /// filters leave nothing, or a file is damaged. [`Error::Interrupted`]: see [`Answerer::heed`].
     pub fn answer(&mut self, question: &Question) -> Result<Answer> {
         let answer = if question.settle { self.settled(question) } else { self.shaped(question) };
         self.space.clear();
@@ -257,6 +290,7 @@ impl<'a> Answerer<'a> {
         }
         while answers.len() < questions.len() {
             let rest = &questions[answers.len()..];
+            self.halt.look()?;
             let lanes = share_lanes(&*self.sweeper.inflow()?, rest.iter().map(|question| question.seeds.weights()));
             let done = self.ranked_block(&rest[..lanes.len()], &lanes, &mut answers);
             self.space.clear();
@@ -313,8 +347,8 @@ impl<'a> Answerer<'a> {
                 seeds.push(question.seeds.weights());
             }
         }
-        let sound =
-            block.solve(self.restart_prob, &seeds, precision).iter().all(|lane| lane.outlook.estimate.is_finite());
+        let solved = block.solve(self.restart_prob, &seeds, precision, &self.halt)?;
+        let sound = solved.iter().all(|lane| lane.outlook.estimate.is_finite());
         if sound { Ok(()) } else { Err(Error::damaged(self.graph.path(), "mass is lost on its edges")) }
     }
 
@@ -391,7 +425,7 @@ impl<'a> Answerer<'a> {
         match question.shape.debias {
             Some(Debias { by: PopularityKind::GlobalPageRank, .. }) => self.prepare_uniform(question.residual)?,
             Some(Debias { by: PopularityKind::Degree, .. }) if self.in_degrees.is_none() => {
-                self.in_degrees = Some(shape::in_degrees(self.graph));
+                self.in_degrees = Some(shape::in_degrees(self.graph, &self.halt)?);
             }
             _ => {}
         }
@@ -432,8 +466,9 @@ impl<'a> Answerer<'a> {
     }
 
     fn core(&mut self, question: &Question) -> Result<Core> {
+        self.halt.look()?;
         self.prepare_dangling(question)?;
-        let pusher = Pusher::new(self.graph, self.restart_prob);
+        let pusher = Pusher::new(self.graph, self.restart_prob, &self.halt);
         let seeds = question.seeds.weights();
         let method = self.method(question);
         let index = || self.index.ok_or(Error::NeedsIndex { method: method.to_string() });
@@ -444,7 +479,7 @@ impl<'a> Answerer<'a> {
                 Core::new(method, residual, Status::Exact { residual, error_bound: residual }, Errors::Tally)
             }
             Method::Lookup => {
-                let l1_error = lookup::solve(index()?, space, seeds)?;
+                let l1_error = lookup::solve(index()?, space, seeds, &self.halt)?;
                 if let Some(asked) = question.precision.filter(|&asked| asked < l1_error) {
                     return Err(Error::Imprecise { asked, reached: l1_error });
                 }
@@ -467,7 +502,7 @@ impl<'a> Answerer<'a> {
     fn method(&self, question: &Question) -> Method {
         match question.method {
             Method::Auto => {
-                let pusher = Pusher::new(self.graph, self.restart_prob);
+                let pusher = Pusher::new(self.graph, self.restart_prob, &self.halt);
                 let cheap = pusher.scan_cost() <= CHEAP_EXACT;
                 let dense = self.graph.nodes() <= DENSE_SEEDS * question.seeds.weights().len();
                 if self.index.is_none() || cheap || dense { Method::Exact } else { Method::Combine }
@@ -489,7 +524,7 @@ impl<'a> Answerer<'a> {
         }
         let nodes = self.graph.nodes();
         let seeds: Vec<(NodeId, f64)> = (0..nodes).map(|at| (node_at(at), 1.0 / nodes as f64)).collect();
-        let pusher = Pusher::new(self.graph, self.restart_prob);
+        let pusher = Pusher::new(self.graph, self.restart_prob, &self.halt);
         let solved = exact::solve(pusher, &mut self.space, &mut self.sweeper, &seeds, residual);
         let uniform = solved.map(|residual| {
             let core = self.space.answer.clone();
@@ -578,6 +613,7 @@ impl<'a> Answerer<'a> {
 
     fn rank(&self, question: &Question, core: Core, supporters: Option<&[u16]>) -> Result<Settling> {
         let graph = self.graph;
+        self.halt.look()?;
         let scaling = self.scaling(question.dangling, &core)?;
         let status = core.status.with_error_bound(scaling.error_bound());
         let (tie, ties_are_sure) = match status {
@@ -602,7 +638,9 @@ impl<'a> Answerer<'a> {
             let scored = self.candidates(scaling).filter(|candidate| 0.0 < candidate.score);
             return Err(filter.nothing_left(scored.map(|candidate| candidate.node)));
         }
-        let judge = |candidate: Candidate| -> Result<Judged> {
+        let mut pace = self.halt.pace();
+        let mut judge = |candidate: Candidate| -> Result<Judged> {
+            pace.after(STD_ERROR_COST)?;
             let (node, divisor) = (candidate.node, divisor(candidate.node));
             let std_error =
                 scaling.std_error(graph, node, self.space.core(node), self.variance(node, &core)?) / divisor;
@@ -611,7 +649,7 @@ impl<'a> Answerer<'a> {
             let by_popularity = if candidate.score == 0.0 { 0.0 } else { candidate.score * (inflation - 1.0) };
             Ok(Judged { candidate, std_error, lacking, by_popularity })
         };
-        let mut judged = best.into_iter().map(judge).collect::<Result<Vec<_>>>()?;
+        let mut judged = best.into_iter().map(&mut judge).collect::<Result<Vec<_>>>()?;
         if judged.len() < question.top.saturating_add(beyond) {
             // A node without a score ranks next, if there is one. All of them have the same standard error.
             let scored = |node| 0.0 < scaling.score(graph, node, self.space.core(node));
@@ -657,7 +695,9 @@ impl<'a> Answerer<'a> {
         let status = core.status.with_error_bound(scaling.error_bound());
         let nodes = graph.nodes();
         let mut std_errors = vec![0.0; nodes];
+        let mut pace = self.halt.pace();
         for (at, std_error) in std_errors.iter_mut().enumerate() {
+            pace.after(STD_ERROR_COST)?;
             *std_error =
                 scaling.std_error(graph, node_at(at), space.core(node_at(at)), self.variance(node_at(at), &core)?);
         }

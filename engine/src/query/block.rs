@@ -13,9 +13,11 @@ use std::sync::Arc;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use super::halt::Halt;
 use super::sweep::{Outlook, Seed};
 use super::vector::{self, Instructions, Work};
 use super::weights::{Equal, Weights};
+use crate::error::Result;
 use crate::file::Room;
 use crate::graph::{InWeights, Inflow, Region, SLICE};
 use crate::ids::NodeId;
@@ -108,10 +110,20 @@ impl Block {
     /// Sweeps for up to [`LANES`] seed sets until the L1 error of each is probably at most `precision`. Returns what came of
     /// each.
     ///
+    /// # Errors
+    /// When the flag is set.
+    ///
     /// # Panics
     /// When there are more seed sets than lanes.
-    pub(super) fn solve(&mut self, restart_prob: f64, seeds: &[&[(NodeId, f64)]], precision: f64) -> &[Lane] {
+    pub(super) fn solve(
+        &mut self,
+        restart_prob: f64,
+        seeds: &[&[(NodeId, f64)]],
+        precision: f64,
+        halt: &Halt,
+    ) -> Result<&[Lane]> {
         assert!(seeds.len() <= LANES, "one lane a seed set");
+        halt.look()?;
         self.values.fill(Line::default());
         self.seeds.clear();
         self.lanes = [Lane { scale: 1.0, ..Lane::default() }; LANES];
@@ -125,7 +137,8 @@ impl Block {
         self.seeds.sort_unstable_by_key(|(seed, lane)| (seed.place, *lane, seed.node));
         let (mut record, mut stuck) = (false, 0);
         for number in 0..MOST_SWEEPS {
-            let sums = self.sweep(1.0 - restart_prob, record);
+            let sums = self.sweep(1.0 - restart_prob, record, halt);
+            halt.look()?; // what a sweep leaves that was given up is no use
             let (mut enough, mut soon, mut progress) = (0 < number, true, false);
             for (lane, state) in self.lanes.iter_mut().enumerate().take(seeds.len()) {
                 let before = (0 < number).then_some(state.moved);
@@ -140,7 +153,7 @@ impl Block {
             }
             record = soon || stuck != 0;
         }
-        &self.lanes[..seeds.len()]
+        Ok(&self.lanes[..seeds.len()])
     }
 
     /// The places of each lane whose twins are among the `top` best, in no order, and perhaps a few more. Places of seeds are
@@ -231,13 +244,14 @@ impl Block {
         here.find(|(_, of)| *of == lane).map(|(seed, _)| seed.inflow)
     }
 
-    fn sweep(&mut self, onward: f64, record: bool) -> Sums {
+    /// One sweep; given up, with any sums, when the flag is set.
+    fn sweep(&mut self, onward: f64, record: bool, halt: &Halt) -> Sums {
         let units = self.lanes.map(|lane| lane.scale.recip());
         let Block { inflow, factors, values, moved, seeds, .. } = self;
         let onward = single(onward);
         let moved = if record { Some(&mut **moved) } else { None };
         let far = FAR_BYTES < size_of_val(&values[..]);
-        let pass = Pass { inflow, factors, weights: Equal, values, moved, seeds, onward, units };
+        let pass = Pass { inflow, factors, weights: Equal, values, moved, seeds, onward, units, halt };
         match &inflow.weights {
             InWeights::Equal => pass.sweep(far),
             InWeights::Single(weights) => pass.with(weights.as_slice()).sweep(far),
@@ -302,12 +316,13 @@ struct Pass<'a, W> {
     seeds: &'a mut [(Seed, usize)],
     onward: f32,
     units: [f64; LANES],
+    halt: &'a Halt,
 }
 
 impl<'a> Pass<'a, Equal> {
     fn with<W: Weights>(self, weights: W) -> Pass<'a, W> {
-        let Pass { inflow, factors, values, moved, seeds, onward, units, .. } = self;
-        Pass { inflow, factors, weights, values, moved, seeds, onward, units }
+        let Pass { inflow, factors, values, moved, seeds, onward, units, halt, .. } = self;
+        Pass { inflow, factors, weights, values, moved, seeds, onward, units, halt }
     }
 }
 
@@ -338,6 +353,7 @@ impl<W: Weights> Pass<'_, W> {
         let first_slice = region.first + region.long_rows();
         let mut next = self.seeds.partition_point(|(seed, _)| seed.place < region.first);
         let (mut sums, mut changes) = ([0.0; LANES], [0.0; LANES]);
+        let mut pace = self.halt.pace();
         let mut add = |values: Row, moved: Row| {
             for lane in 0..LANES {
                 sums[lane] += f64::from(values[lane]);
@@ -345,11 +361,17 @@ impl<W: Weights> Pass<'_, W> {
             }
         };
         for (place, bounds) in (region.first..first_slice).zip(region.long.windows(2)) {
+            if pace.halts((bounds[1] - bounds[0]) as u64) {
+                return (sums, changes);
+            }
             let inflow = self.gather::<FAR>(bounds[0], bounds[1]);
             let (values, moved) = self.update(place, inflow, &mut next);
             add(values, moved);
         }
         for (place, bounds) in (first_slice..).step_by(SLICE).zip(region.slices.windows(2)) {
+            if pace.halts((bounds[1] - bounds[0]) as u64) {
+                break;
+            }
             let inflows = self.gather_slice::<FAR>(bounds[0], bounds[1]);
             let (mut slice_values, mut slice_moved) = ([0.0; LANES], [0.0; LANES]);
             for (place, inflow) in (place..).zip(inflows) {

@@ -71,7 +71,7 @@ pub(super) struct Left {
 /// Answers on a clear workspace.
 ///
 /// # Errors
-/// When the graph or a fingerprint is damaged.
+/// When the graph or a fingerprint is damaged, or the flag of the pusher is set.
 pub(super) fn solve(
     pusher: Pusher<'_>,
     index: &Index,
@@ -99,9 +99,12 @@ pub(super) fn solve(
         if space.residual.len() as f64 / 2.0 < visits {
             space.go_wide();
         }
+        let mut pace = pusher.halt.pace();
         for (at, &(source, mass)) in sources.iter().enumerate() {
             ask_ahead(index, &sources[at..]);
-            work += u64::from(tally::add(index, source, mass, space)?);
+            let visits = u64::from(tally::add(index, source, mass, space)?);
+            work += visits;
+            pace.after(visits.max(1))?;
         }
         left.error = tally::l1_error(space) + left.dropped;
         if push.sweep && left.error <= precision {
@@ -123,6 +126,7 @@ pub(super) fn solve(
         if space.residual.len() as u64 / 2 < cost {
             space.go_wide();
         }
+        pusher.halt.look()?;
         for &(source, mass) in &sources {
             space.answer[source as usize] += pusher.restart_prob * mass;
             space.residual[source as usize] = 0.0;

@@ -214,10 +214,10 @@ impl Answerer<'_> {
         let parts = self.parts(&whole, &nodes)?;
         let seeds = question.seeds.weights();
         let bounds = Bounds { edges: settings.edges, work: settings.work };
-        let neighbourhood = neighbourhood::explore(graph, self.restart_prob(), seeds, &nodes, bounds)?;
+        let neighbourhood = neighbourhood::explore(graph, self.restart_prob(), seeds, &nodes, bounds, &self.halt)?;
         let mut results = Vec::with_capacity(nodes.len());
         for (result, part) in answer.results.iter().zip(&parts) {
-            let found = paths::best(&neighbourhood, result.node, settings.paths, settings.least);
+            let found = paths::best(&neighbourhood, result.node, settings.paths, settings.least, &self.halt)?;
             let mut best = Vec::with_capacity(found.paths.len());
             for place in &found.paths {
                 best.push(self.path(&neighbourhood, place, result, part, settings.kinds)?);

@@ -43,6 +43,8 @@ mod answerer;
 
 mod workspace;
 
+mod halt;
+
 mod push;
 
 mod vector;

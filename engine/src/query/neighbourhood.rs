@@ -21,6 +21,7 @@ use std::collections::{BinaryHeap, HashMap};
 
 use petgraph::graph::{DiGraph, NodeIndex};
 
+use super::halt::Halt;
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::ids::NodeId;
@@ -101,13 +102,14 @@ impl Ord for Probability {
 /// light for the search to come to them take no part.
 ///
 /// # Errors
-/// When a row of the graph is damaged.
+/// When a row of the graph is damaged, or the flag is set.
 pub(super) fn explore(
     graph: &Graph,
     restart_prob: f64,
     seeds: &[(NodeId, f64)],
     results: &[NodeId],
     bounds: Bounds,
+    halt: &Halt,
 ) -> Result<Neighbourhood> {
     let mut wanted: Vec<NodeId> = results.to_vec();
     wanted.sort_unstable();
@@ -120,6 +122,7 @@ pub(super) fn explore(
     others.sort_unstable_by(|a: &(NodeId, f64), b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     let mut others = others.into_iter().peekable();
     let (mut unsettled, mut read, mut frontier) = (wanted.len(), 0, 0.0);
+    let mut pace = halt.pace();
     loop {
         let ahead = search.queue.peek().map_or(0.0, |(Probability(best), _)| *best);
         if let Some(seed) = others.next_if(|seed| ahead <= seed.1) {
@@ -136,6 +139,7 @@ pub(super) fn explore(
         unsettled -= usize::from(is_wanted(node));
         let row = graph.row(node)?;
         read += row.degree().max(1) as u64;
+        pace.after(row.degree().max(1) as u64)?;
         let first = usize::try_from(graph.offsets()[node as usize]).map_err(|_| graph.damaged_row(node))?;
         for (at, &target) in row.targets.iter().enumerate() {
             let probability = (1.0 - restart_prob) * (row.weight(at) / row.total);

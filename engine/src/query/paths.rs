@@ -21,7 +21,9 @@ use petgraph::algo::{astar, dijkstra};
 use petgraph::graph::{EdgeReference, NodeIndex};
 use petgraph::visit::{EdgeFiltered, EdgeRef, NodeFiltered, Reversed};
 
+use super::halt::Halt;
 use super::neighbourhood::{Neighbourhood, Step};
+use crate::error::Result;
 use crate::ids::NodeId;
 
 /// The searches for one result. A path of ten edges takes about ten for each path that follows it.
@@ -50,9 +52,13 @@ struct Candidate {
 /// probability of the best.
 ///
 /// Cost: one search through the neighbourhood, a few milliseconds for 50,000 edges; then short searches, about as many as
-/// the paths have edges.
-pub(super) fn best(neighbourhood: &Neighbourhood, goal: NodeId, most: usize, least: f64) -> Found {
-    let Some(goal) = neighbourhood.place(goal) else { return Found { paths: Vec::new(), whole: true } };
+/// the paths have edges. The flag is looked at between searches.
+///
+/// # Errors
+/// When the flag is set.
+pub(super) fn best(neighbourhood: &Neighbourhood, goal: NodeId, most: usize, least: f64, halt: &Halt) -> Result<Found> {
+    let Some(goal) = neighbourhood.place(goal) else { return Ok(Found { paths: Vec::new(), whole: true }) };
+    halt.look()?;
     let mut search = Search::new(neighbourhood, goal, least);
     let (mut found, mut waiting): (Vec<Candidate>, Vec<Candidate>) = (Vec::new(), Vec::new());
     waiting.extend(search.from(&[neighbourhood.root], &[]));
@@ -69,6 +75,7 @@ pub(super) fn best(neighbourhood: &Neighbourhood, goal: NodeId, most: usize, lea
                 break;
             }
             left -= 1;
+            halt.look()?;
             let beginning = &path.nodes[..=place];
             let alike = found.iter().filter(|other| other.nodes.starts_with(beginning));
             let taken: Vec<NodeIndex> = alike.filter_map(|other| other.nodes.get(place + 1).copied()).collect();
@@ -83,7 +90,7 @@ pub(super) fn best(neighbourhood: &Neighbourhood, goal: NodeId, most: usize, lea
             search.longest = search.longest.min(waiting[wanted - 1].length + ROUNDING);
         }
     }
-    Found { paths: found.into_iter().map(|candidate| candidate.nodes).collect(), whole: 0 < left }
+    Ok(Found { paths: found.into_iter().map(|candidate| candidate.nodes).collect(), whole: 0 < left })
 }
 
 impl Candidate {

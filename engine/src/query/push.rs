@@ -17,6 +17,7 @@
 //! ([`local`]). Where the list grows to a good part of the graph, passing over all rows again and again is cheaper than jumping
 //! between them: see [`super::sweep`].
 
+use super::halt::Halt;
 use super::workspace::Workspace;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
@@ -34,6 +35,8 @@ const BALANCE: f64 = 1e-6;
 pub(super) struct Pusher<'g> {
     pub(super) graph: &'g Graph,
     pub(super) restart_prob: f64,
+    /// What may end the pushing.
+    pub(super) halt: &'g Halt,
     offsets: &'g [u64],
     targets: &'g [NodeId],
     weighted: bool,
@@ -69,11 +72,13 @@ pub(super) enum Pushed {
 /// the residual, so that all pushes together have at most `1 / (restart_prob * threshold)` edges.
 ///
 /// # Errors
-/// When the graph is damaged.
+/// When the graph is damaged, or the flag of the pusher is set.
 pub(super) fn local(pusher: Pusher<'_>, space: &mut Workspace, stop: Stop) -> Result<(Pushed, u64, u64)> {
     let Pusher { restart_prob, .. } = pusher;
     let wide_cost = pusher.scan_cost() / WIDE_DIVISOR;
     let (mut work, mut rounds) = (0, 0);
+    pusher.halt.look()?;
+    let mut pace = pusher.halt.pace();
     let mut list: Vec<NodeId> = Vec::new();
     let mut list_cost = 0;
     for position in 0..space.width() {
@@ -103,6 +108,7 @@ pub(super) fn local(pusher: Pusher<'_>, space: &mut Workspace, stop: Stop) -> Re
         list_cost = 0;
         for &node in &list {
             let at = node as usize;
+            pace.after(pusher.cost(node))?;
             space.dequeue(node);
             let mass = std::mem::take(&mut space.residual[at]);
             space.answer[at] += restart_prob * mass;
@@ -138,9 +144,9 @@ pub(super) fn local(pusher: Pusher<'_>, space: &mut Workspace, stop: Stop) -> Re
 }
 
 impl<'g> Pusher<'g> {
-    pub(super) fn new(graph: &'g Graph, restart_prob: f64) -> Pusher<'g> {
+    pub(super) fn new(graph: &'g Graph, restart_prob: f64, halt: &'g Halt) -> Pusher<'g> {
         let (offsets, targets) = (graph.offsets(), graph.targets());
-        Pusher { graph, restart_prob, offsets, targets, weighted: graph.is_weighted() }
+        Pusher { graph, restart_prob, halt, offsets, targets, weighted: graph.is_weighted() }
     }
 
     /// The sum of the costs of all nodes, an upper bound: nodes plus edges.

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use super::dangling::{Scaling, UniformCore};
+use super::halt::Halt;
 use super::question::Dangling;
 use super::seeds::Seeds;
 use crate::error::{Error, Result};
@@ -171,16 +172,25 @@ impl Debiasing<'_> {
     }
 }
 
+/// Edges that are counted between one look at the flag and the next.
+const AT_ONCE: usize = if cfg!(test) { 16 } else { 1 << 16 };
+
 /// The number of in-edges of each node. Cost: one pass over the edges.
-pub(super) fn in_degrees(graph: &Graph) -> Vec<u32> {
+///
+/// # Errors
+/// When the flag is set.
+pub(super) fn in_degrees(graph: &Graph, halt: &Halt) -> Result<Vec<u32>> {
     let mut degrees = vec![0u32; graph.nodes()];
-    for &target in graph.targets() {
-        // A target outside the graph is damage, which is found where its row is pushed.
-        if let Some(degree) = degrees.get_mut(target as usize) {
-            *degree = degree.saturating_add(1);
+    for targets in graph.targets().chunks(AT_ONCE) {
+        halt.look()?;
+        for &target in targets {
+            // A target outside the graph is damage, which is found where its row is pushed.
+            if let Some(degree) = degrees.get_mut(target as usize) {
+                *degree = degree.saturating_add(1);
+            }
         }
     }
-    degrees
+    Ok(degrees)
 }
 
 /// Which nodes may be results of one question.

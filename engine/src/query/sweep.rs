@@ -36,6 +36,7 @@
 
 use std::sync::Arc;
 
+use super::halt::Halt;
 use super::push::{MOST_ROUNDS, Pusher};
 use super::together::{Crew, Together};
 use super::vector::{self, Instructions, Work};
@@ -168,7 +169,7 @@ impl Sweeper {
     /// Cost: 0.4 to 1 ns an edge a sweep; three to six sweeps to an estimate of 0.01.
     ///
     /// # Errors
-    /// When mass is lost: the graph is damaged.
+    /// When mass is lost: the graph is damaged. When the flag of the pusher is set.
     pub(super) fn solve(
         &mut self,
         pusher: Pusher<'_>,
@@ -176,9 +177,10 @@ impl Sweeper {
         seeds: &[(NodeId, f64)],
         goal: Goal,
     ) -> Result<Reached> {
-        let Pusher { graph, restart_prob, .. } = pusher;
+        let Pusher { graph, restart_prob, halt, .. } = pusher;
+        halt.look()?;
         self.begin(space, seeds, restart_prob);
-        let reached = self.sweep_to(restart_prob, goal);
+        let reached = self.sweep_to(restart_prob, goal, halt)?;
         let sound = reached.bound.is_finite();
         let reached = if sound { Ok(reached) } else { Err(Error::damaged(graph.path(), "mass is lost on its edges")) };
         self.hand_over(restart_prob, space, reached.as_ref().map_or(0.0, |reached| reached.bound));
@@ -208,12 +210,13 @@ impl Sweeper {
         self.seeds.sort_unstable_by_key(|seed| (seed.place, seed.node));
     }
 
-    fn sweep_to(&mut self, restart_prob: f64, goal: Goal) -> Reached {
+    fn sweep_to(&mut self, restart_prob: f64, goal: Goal, halt: &Halt) -> Result<Reached> {
         let onward = 1.0 - restart_prob;
         let (mut least, mut before, mut stuck, mut restoring) = (f64::INFINITY, None, 0u64, true);
         let mut reached = Reached { bound: f64::INFINITY, estimate: f64::INFINITY };
         for _ in 0..MOST_ROUNDS {
-            let Sums { live, dangling, moved } = self.sweep(onward);
+            let Sums { live, dangling, moved } = self.sweep(onward, halt);
+            halt.look()?; // what a sweep leaves that was given up is no use
             let mean_change = if live == 0.0 { 0.0 } else { moved / live };
             let mut moved = moved * self.scale;
             // All masses in units of the scale; the new scale is what makes them what they must be.
@@ -254,13 +257,14 @@ impl Sweeper {
                 (restoring, least, stuck) = (false, f64::INFINITY, 0);
             }
         }
-        reached
+        Ok(reached)
     }
 
-    fn sweep(&mut self, onward: f64) -> Sums {
+    /// One sweep; given up, with any sums, when the flag is set.
+    fn sweep(&mut self, onward: f64, halt: &Halt) -> Sums {
         self.unit = self.scale.recip();
         let Sweeper { inflow, values, moved, seeds, unit, .. } = self;
-        let flow = Flow { inflow, onward, unit: *unit };
+        let flow = Flow { inflow, onward, unit: *unit, halt };
         if let Some(together) = &mut self.together {
             return together.sweep(flow, values, moved, seeds);
         }
@@ -372,11 +376,13 @@ pub(super) struct Flow<'a> {
     pub(super) onward: f64,
     /// What 1 is in the values.
     pub(super) unit: f64,
+    /// What may end the sweep.
+    pub(super) halt: &'a Halt,
 }
 
 impl Flow<'_> {
     /// Updates the values of a stretch of places from those of all; `moved` and `seeds` are those of the stretch. Returns the
-    /// sum of its values, and of what changed.
+    /// sum of its values, and of what changed; any numbers when the flag is set.
     pub(super) fn into_stretch(
         self,
         region: &Region,
@@ -385,8 +391,8 @@ impl Flow<'_> {
         moved: &mut [f32],
         seeds: &mut [Seed],
     ) -> (f64, f64) {
-        let Flow { inflow, onward, unit } = self;
-        let pass = Pass { inflow, weights: Equal, region, stretch, values, moved, seeds, onward, unit };
+        let Flow { inflow, onward, unit, halt } = self;
+        let pass = Pass { inflow, weights: Equal, region, stretch, values, moved, seeds, onward, unit, halt };
         match &inflow.weights {
             InWeights::Equal => vector::run(pass),
             InWeights::Single(weights) => vector::run(pass.with(weights.as_slice())),
@@ -406,12 +412,13 @@ struct Pass<'a, W> {
     seeds: &'a mut [Seed],
     onward: f64,
     unit: f64,
+    halt: &'a Halt,
 }
 
 impl<'a> Pass<'a, Equal> {
     fn with<W: Weights>(self, weights: W) -> Pass<'a, W> {
-        let Pass { inflow, region, stretch, values, moved, seeds, onward, unit, .. } = self;
-        Pass { inflow, weights, region, stretch, values, moved, seeds, onward, unit }
+        let Pass { inflow, region, stretch, values, moved, seeds, onward, unit, halt, .. } = self;
+        Pass { inflow, weights, region, stretch, values, moved, seeds, onward, unit, halt }
     }
 }
 
@@ -425,9 +432,13 @@ impl<W: Weights> Work for Pass<'_, W> {
         let (region, stretch) = (self.region, self.stretch);
         let first = region.places(stretch).start;
         let (mut next, mut sum, mut moved) = (0, 0.0, 0.0);
+        let mut pace = self.halt.pace();
         let bounds = &region.long[stretch.long.start..=stretch.long.end];
         for (at, bounds) in bounds.windows(2).enumerate() {
             let place = first + at;
+            if pace.halts((bounds[1] - bounds[0]) as u64) {
+                return (sum, moved);
+            }
             let lanes = instructions.lanes(self.gather(bounds[0], bounds[1], instructions));
             let inflow =
                 (lanes[0] + lanes[4]) + (lanes[1] + lanes[5]) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
@@ -444,6 +455,9 @@ impl<W: Weights> Work for Pass<'_, W> {
         let slices = bounds.windows(2).zip(&region.shared[stretch.slices.clone()]);
         for (at, (bounds, &shared)) in (stretch.long.len()..).step_by(SLICE).zip(slices) {
             let place = first + at;
+            if pace.halts((bounds[1] - bounds[0]) as u64) {
+                break;
+            }
             let mut fresh = instructions.multiply(onward, self.gather(bounds[0], bounds[1], instructions));
             if shared {
                 let Some(members) = self.inflow.members[place..].first_chunk() else { break };

@@ -137,10 +137,10 @@ pub(super) fn step_cost(pusher: Pusher<'_>, space: &Workspace) -> u64 {
 /// for each of [`step_cost`]'s edges.
 ///
 /// # Errors
-/// When the graph is damaged.
+/// When the graph is damaged, or the flag of the pusher is set.
 pub(super) fn step(pusher: Pusher<'_>, space: &mut Workspace) -> Result<()> {
     let onward = 1.0 - pusher.restart_prob;
-    let mut sent = 0.0;
+    let (mut sent, mut pace) = (0.0, pusher.halt.pace());
     // Nodes that are touched on the way have nothing in the old tally.
     for position in 0..space.width() {
         let node = space.node(position);
@@ -148,6 +148,7 @@ pub(super) fn step(pusher: Pusher<'_>, space: &mut Workspace) -> Result<()> {
         if score == 0.0 || pusher.is_dangling(node) {
             continue;
         }
+        pace.after(pusher.cost(node))?;
         sent += onward * score;
         let pay = |stepped: &mut Tally, share: f64| {
             stepped.score += share * score;

@@ -3,17 +3,18 @@
 use super::oracle::{self, l1};
 use super::world::{Random, World, random_edges};
 use crate::query::Dangling;
+use crate::query::halt::Halt;
 use crate::query::push::{self, MOST_ROUNDS, Pusher, Stop};
 use crate::query::workspace::Workspace;
 
 #[test]
 fn the_residual_holds_what_the_answer_lacks() {
-    let mut random = Random(4);
+    let (mut random, halt) = (Random(4), Halt::default());
     for round in 0..30 {
         let edges = random_edges(25, 60, round % 2 == 0, &mut random);
         let world = World::new(25, &edges);
         let restart_prob = 0.05 + 0.9 * random.share();
-        let pusher = Pusher::new(&world.graph, restart_prob);
+        let pusher = Pusher::new(&world.graph, restart_prob, &halt);
         let mut space = Workspace::new(25);
         space.sow(&[(3, 0.25), (20, 0.75)]);
         let mut weights = vec![0.0; 25];

@@ -7,6 +7,7 @@ mod decomposition;
 mod estimates;
 mod exactness;
 mod explanation;
+mod halting;
 mod oracle;
 mod policies;
 mod precision;
