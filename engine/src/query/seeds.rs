@@ -174,6 +174,7 @@ mod tests {
         assert!(!message(&labels, &[("", 1.0)]).contains(';'));
         let (_directory, labels) = write(&ExternalIds::Integers(vec![1, 2]));
         assert!(message(&labels, &[("one", 1.0)]).contains("integers"));
+        assert!(!message(&labels, &[("3", 1.0)]).contains(';'));
     }
 
     #[test]
