@@ -10,7 +10,7 @@ use super::rows::Graph;
 use crate::edges::EdgeList;
 use crate::error::{Error, Result};
 use crate::ids::{ExternalIds, MAX_NODES, NodeId, StringTable};
-use crate::kinds::{Codes, KindList, KindSets, KindTables};
+use crate::kinds::{Codes, KindList, KindLists, KindSets, KindTables};
 
 /// What was found while the graph was built.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -111,6 +111,58 @@ pub fn build(edges: EdgeList, order: NodeOrder) -> Result<BuiltGraph> {
     };
     let graph = Graph::from_rows(rows.offsets, rows.targets, rows.weights)?;
     Ok(BuiltGraph { graph, ids, rank_of_node, kinds, report })
+}
+
+impl Graph {
+    /// A graph in memory, without a file: nodes are numbered as their ids are sorted, so that its labels are
+    /// [`Labels::in_order`](crate::labels::Labels::in_order). What [`build`] does to edges is done to these; and what a loader
+    /// promises of them is checked, because these may come from anywhere.
+    ///
+    /// Exact answers need no more; a weighted graph has no sampling table, and a graph that was never written no digest.
+    ///
+    /// ```
+    /// use walkprint_engine::edges::EdgeList;
+    /// use walkprint_engine::graph::Graph;
+    /// use walkprint_engine::ids::ExternalIds;
+    /// use walkprint_engine::kinds::KindLists;
+    /// use walkprint_engine::labels::Labels;
+    /// use walkprint_engine::query::{Answerer, Question, Seeds};
+    ///
+    /// let ids = ExternalIds::Integers(vec![10, 20, 30]);
+    /// let labels = Labels::in_order(&ids)?;
+    /// let (sources, targets) = (vec![0, 0, 1], vec![1, 2, 0]);
+    /// let graph = Graph::in_memory(EdgeList { ids, sources, targets, weights: None, kinds: KindLists::default() })?;
+    /// let mut answerer = Answerer::new(&graph, &labels, None, 0.15)?;
+    /// let seeds = Seeds::resolve(&labels, &[("20".to_owned(), 1.0)])?;
+    /// let answer = answerer.answer(&Question::new(seeds))?;
+    /// assert_eq!(answer.results.iter().map(|result| &result.id).collect::<Vec<_>>(), ["20", "10", "30"]);
+    /// # Ok::<(), walkprint_engine::error::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When columns differ in length, an edge leads to or from no node, a weight is negative, infinite or no number, there are
+    /// too many nodes, or weights add up to infinity.
+    pub fn in_memory(edges: EdgeList) -> Result<Graph> {
+        check_edges(&edges)?;
+        Ok(build(EdgeList { kinds: KindLists::default(), ..edges }, NodeOrder::Id)?.graph)
+    }
+}
+
+/// Checks what [`EdgeList`] promises of its edges.
+fn check_edges(edges: &EdgeList) -> Result<()> {
+    let refuse = |what: String| Err(Error::Graph { what });
+    let (count, nodes) = (edges.sources.len(), edges.ids.len());
+    let weights = edges.weights.as_deref().unwrap_or_default();
+    if edges.targets.len() != count || edges.weights.as_ref().is_some_and(|weights| weights.len() != count) {
+        return refuse(format!("{count} sources, {} targets and {} weights", edges.targets.len(), weights.len()));
+    }
+    if let Some(rank) = edges.sources.iter().chain(&edges.targets).find(|&&rank| nodes <= rank as usize) {
+        return refuse(format!("an edge has node {rank}, but there are {nodes} ids"));
+    }
+    match weights.iter().find(|weight| !(0.0 <= **weight && weight.is_finite())) {
+        Some(weight) => refuse(format!("an edge has weight {weight}; expected a finite number that is not negative")),
+        None => Ok(()),
+    }
 }
 
 /// The types of edges that have been added up, if edges have types.
@@ -373,6 +425,27 @@ mod tests {
             build(EdgeList::numbered(2, &[(0, 1, 1.0), (0, 0, 1.0), (0, 1, 1.0)], false), NodeOrder::Id).unwrap();
         assert!(built.graph.is_weighted());
         assert_eq!(built.graph.row(0).unwrap().weight(1), 2.0);
+    }
+
+    #[test]
+    fn edges_from_anywhere_are_checked() {
+        let sound = EdgeList::numbered(3, &[(0, 1, 1.0), (0, 1, 2.0), (1, 2, 0.0)], true);
+        let graph = Graph::in_memory(sound.clone()).unwrap();
+        assert_eq!((graph.nodes(), graph.edges(), graph.row(0).unwrap().weight(0)), (3, 1, 3.0));
+        let broken = |change: &dyn Fn(&mut EdgeList)| {
+            let mut edges = sound.clone();
+            change(&mut edges);
+            matches!(Graph::in_memory(edges), Err(Error::Graph { .. }))
+        };
+        assert!(!broken(&|_| ()));
+        assert!(broken(&|edges| edges.sources[2] = 3));
+        assert!(broken(&|edges| edges.targets[0] = u32::MAX));
+        assert!(broken(&|edges| edges.targets.truncate(2)));
+        assert!(broken(&|edges| edges.weights = Some(vec![1.0])));
+        for weight in [-1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(broken(&|edges| edges.weights = Some(vec![1.0, weight, 1.0])));
+        }
+        assert!(broken(&|edges| edges.weights = Some(vec![f64::MAX, f64::MAX, 1.0])));
     }
 
     #[test]

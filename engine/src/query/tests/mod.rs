@@ -8,6 +8,7 @@ mod estimates;
 mod exactness;
 mod explanation;
 mod halting;
+mod in_memory;
 mod oracle;
 mod policies;
 mod precision;
