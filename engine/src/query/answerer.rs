@@ -52,7 +52,7 @@ const LARGEST_TIE: f64 = 1e-9;
 
 /// Answers questions about one graph, one after the other.
 ///
-/// Keeps 49 bytes a node from question to question (eight more once the global PageRank was asked for, four once in-degrees
+/// Keeps 57 bytes a node from question to question (eight more once the global PageRank was asked for, four once in-degrees
 /// were; up to 20 more, and the graph turned round, once a question grew wide; 144 once a block was asked), so that a question
 /// that stays local costs nothing for the rest of the graph. For several threads make several.
 pub struct Answerer<'a> {

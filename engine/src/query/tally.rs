@@ -199,7 +199,7 @@ pub(super) fn l1_error_of(tallies: impl Iterator<Item = Tally>) -> f64 {
 ///
 /// *Walks that come back.* If a walk that is at *v* visits it `g` times in the mean, visits arrive in geometrically
 /// distributed clumps, and their number has a variance of `2 g - 1` times its mean. `g` is read from the node's own
-/// fingerprint.
+/// fingerprint, once in the life of a workspace.
 ///
 /// *Walks that pass by again.* After [`step`] a packet pays *v* from every in-neighbour it visits. Where it paid once, it
 /// pays again what a walk from there pays: about what walks from all sources do in the mean, and `g - 1` visits if *v* lies
@@ -213,7 +213,8 @@ pub(super) fn l1_error_of(tallies: impl Iterator<Item = Tally>) -> f64 {
 /// # Errors
 /// When the node's fingerprint is damaged.
 pub(super) fn variance(index: &Index, node: NodeId, space: &Workspace) -> Result<f64> {
-    let returns = || returns(&index.fingerprint(node)?, node).ok_or_else(|| index.damaged(node));
+    let read = || returns(&index.fingerprint(node)?, node).ok_or_else(|| index.damaged(node));
+    let returns = || space.returns(node, read);
     variance_of(index.plan().restart_prob, &space.drawn, space.tally[node as usize], returns)
 }
 

@@ -3,7 +3,7 @@
 use super::oracle;
 use super::world::{Random, World, random_edges};
 use crate::plan::Plan;
-use crate::query::{Answer, Dangling, Debias, Method, PopularityKind, Question, Seeds, Shape};
+use crate::query::{Answer, Answerer, Dangling, Debias, Method, PopularityKind, Question, Seeds, Shape};
 
 const POLICIES: [Dangling; 4] = [Dangling::Restart, Dangling::Drop, Dangling::SelfLoop, Dangling::Uniform];
 
@@ -34,6 +34,40 @@ fn a_cut_does_not_change_what_is_stable() {
         }
     }
     assert!(all / 10 < stable && stable < all - all / 10, "{stable} of {all}");
+}
+
+/// What an answerer has learned of the index from other questions changes no bit of an answer.
+#[test]
+fn what_was_asked_before_does_not_change_an_answer() {
+    let mut random = Random(37);
+    for weighted in [false, true] {
+        let world = World::new(60, &random_edges(60, 240, weighted, &mut random));
+        let plan = Plan { walks: 8, ..Plan::default() };
+        let index = world.index(&plan);
+        let mut questions = Vec::new();
+        for method in [Method::Lookup, Method::Combine] {
+            for seed in [0, 3, 3, 17, 30, 0] {
+                let dangling = POLICIES[random.below(4) as usize];
+                let mut question = Question { method, dangling, top: 20, ..Question::new(Seeds::single(seed)) };
+                (question.push.threshold, question.push.sweep) = (0.05, false);
+                questions.push(question);
+            }
+        }
+        let ask = |answerer: &mut Answerer<'_>, question: &Question| {
+            // Shown, numbers have all their digits.
+            format!("{:?} {:?}", answerer.answer(question).unwrap(), answerer.scores(question).unwrap())
+        };
+        let fresh = |question| ask(&mut world.answerer(Some(&index), plan.restart_prob), question);
+        let expected: Vec<String> = questions.iter().map(fresh).collect();
+        let orders: [Vec<usize>; 3] =
+            [(0..12).collect(), (0..12).rev().collect(), (0..12).map(|at| at * 5 % 12).collect()];
+        for order in orders {
+            let mut answerer = world.answerer(Some(&index), plan.restart_prob);
+            for at in order.iter().chain(&order) {
+                assert!(ask(&mut answerer, &questions[*at]) == expected[*at], "question {at}");
+            }
+        }
+    }
 }
 
 /// A flag is the comparison of two neighbours, and of the last with a node that no walk met.
