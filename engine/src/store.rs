@@ -34,8 +34,7 @@ use crate::index::{Index, IndexEntry};
 use crate::labels::Labels;
 use crate::plan::Plan;
 
-/// The name of the file in a store's directory that says what the store holds. It is replaced as a whole, and last, whenever
-/// something is published: when another file has this name, there may be something new.
+/// The file that says what exists.
 pub const MANIFEST: &str = "manifest.wpm";
 const LOCK: &str = "lock";
 const PLAN: &str = "plan.wpm";

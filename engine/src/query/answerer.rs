@@ -1,7 +1,7 @@
 //! From a question to an answer: choose a method, compute the core, apply the dangling policy, rank.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use super::answer::{Answer, Ranked, Scores, Status};
 use super::block::{Block, Found, LEAST_PRECISION, share_lanes};
@@ -31,6 +31,8 @@ const CHEAP_EXACT: u64 = 50_000;
 const DENSE_SEEDS: usize = 8;
 /// The L1 error to aim at where a question names none.
 const USUAL_PRECISION: f64 = 0.05;
+/// The residual of the core of uniform seeds, unless a smaller one is asked for.
+const USUAL_RESIDUAL: f64 = 1e-12;
 /// Where settling begins with exact answers.
 const FIRST_RESIDUAL: f64 = 1e-4;
 /// Of how many nodes that rank next none may come among settled results: some of them may be less sure than the first.
@@ -183,6 +185,13 @@ impl<'a> Answerer<'a> {
     pub fn with_inflow(self, inflow: Arc<Inflow>) -> Answerer<'a> {
         debug_assert_eq!(inflow.nodes(), self.graph.nodes(), "the same graph");
         Answerer { sweeper: self.sweeper.with_inflow(inflow), block: None, ..self }
+    }
+
+    /// Takes a place for the graph turned round, so that several answerers of this graph share it, and it is made when the first of
+    /// them needs it.
+    #[must_use]
+    pub fn sharing_inflow(self, inflow: Arc<OnceLock<Arc<Inflow>>>) -> Answerer<'a> {
+        Answerer { sweeper: self.sweeper.sharing(inflow), block: None, ..self }
     }
 
     /// Takes a crew, whose hands share the work of questions that grow wide on a graph of some million edges. Answers are the
@@ -517,18 +526,21 @@ impl<'a> Answerer<'a> {
         if question.dangling == Dangling::Uniform { self.prepare_uniform(question.residual) } else { Ok(()) }
     }
 
-    /// Computes the core of uniform seeds, unless one of at most this residual is at hand.
+    /// Computes the core of uniform seeds, unless it is at hand: to the usual residual, or to a smaller one if that is asked
+    /// for, whatever was asked before, so that **an answer does not depend on the questions before it**. (Test:
+    /// `answers_do_not_depend_on_the_questions_before`.)
     fn prepare_uniform(&mut self, residual: f64) -> Result<()> {
-        if self.uniform.as_ref().is_some_and(|uniform| uniform.residual <= residual) {
+        let asked = residual.min(USUAL_RESIDUAL);
+        if self.uniform.as_ref().is_some_and(|uniform| uniform.asked == asked) {
             return Ok(());
         }
         let nodes = self.graph.nodes();
         let seeds: Vec<(NodeId, f64)> = (0..nodes).map(|at| (node_at(at), 1.0 / nodes as f64)).collect();
         let pusher = Pusher::new(self.graph, self.restart_prob, &self.halt);
-        let solved = exact::solve(pusher, &mut self.space, &mut self.sweeper, &seeds, residual);
+        let solved = exact::solve(pusher, &mut self.space, &mut self.sweeper, &seeds, asked);
         let uniform = solved.map(|residual| {
             let core = self.space.answer.clone();
-            UniformCore { sum: core.iter().sum(), core, ended: self.space.ended, residual }
+            UniformCore { sum: core.iter().sum(), core, ended: self.space.ended, residual, asked }
         });
         self.space.clear();
         self.uniform = Some(uniform?);

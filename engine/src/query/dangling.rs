@@ -51,6 +51,8 @@ pub(super) struct UniformCore {
     pub(super) ended: f64,
     /// The residual of `g`.
     pub(super) residual: f64,
+    /// The residual that it was to have.
+    pub(super) asked: f64,
 }
 
 /// How the core becomes scores.

@@ -130,7 +130,7 @@ impl UniformAnswer {
         let mut falling: Vec<NodeId> = (0..core.len()).map(node_at).collect();
         falling.sort_by(|&a, &b| core[b as usize].total_cmp(&core[a as usize]).then(a.cmp(&b)));
         let residual = (1.0 - sum - ended).max(0.0);
-        UniformAnswer { core: UniformCore { core, sum, ended, residual }, falling }
+        UniformAnswer { core: UniformCore { core, sum, ended, residual, asked: residual }, falling }
     }
 }
 

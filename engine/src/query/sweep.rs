@@ -34,7 +34,7 @@
 //! **Estimate.** Changes shrink by about the same factor from sweep to sweep; what is still to come is then
 //! `moved * rate / (1 - rate)`. The bound may be ten times as large.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::halt::Halt;
 use super::push::{MOST_ROUNDS, Pusher};
@@ -309,7 +309,8 @@ impl Sweeper {
 pub(super) struct LazySweeper<'g> {
     graph: &'g Graph,
     labels: &'g Labels,
-    inflow: Option<Arc<Inflow>>,
+    /// Perhaps shared with others.
+    inflow: Arc<OnceLock<Arc<Inflow>>>,
     crew: Option<Arc<dyn Crew>>,
     sweeper: Option<Sweeper>,
 }
@@ -317,12 +318,17 @@ pub(super) struct LazySweeper<'g> {
 impl<'g> LazySweeper<'g> {
     /// Nothing yet.
     pub(super) fn new(graph: &'g Graph, labels: &'g Labels) -> LazySweeper<'g> {
-        LazySweeper { graph, labels, inflow: None, crew: None, sweeper: None }
+        LazySweeper { graph, labels, inflow: Arc::default(), crew: None, sweeper: None }
     }
 
     /// The same, with the graph turned round already.
     pub(super) fn with_inflow(self, inflow: Arc<Inflow>) -> LazySweeper<'g> {
-        LazySweeper { inflow: Some(inflow), sweeper: None, ..self }
+        LazySweeper { inflow: Arc::new(inflow.into()), sweeper: None, ..self }
+    }
+
+    /// The same, with a place where whoever needs the turned graph first puts it for all.
+    pub(super) fn sharing(self, inflow: Arc<OnceLock<Arc<Inflow>>>) -> LazySweeper<'g> {
+        LazySweeper { inflow, sweeper: None, ..self }
     }
 
     /// The same, with hands to help.
@@ -335,12 +341,12 @@ impl<'g> LazySweeper<'g> {
     /// # Errors
     /// When the graph is damaged.
     pub(super) fn inflow(&mut self) -> Result<Arc<Inflow>> {
-        let inflow = match &self.inflow {
-            Some(inflow) => Arc::clone(inflow),
-            None => Arc::new(Inflow::new(self.graph, |node| self.labels.rank(node))?),
-        };
-        self.inflow = Some(Arc::clone(&inflow));
-        Ok(inflow)
+        if let Some(inflow) = self.inflow.get() {
+            return Ok(Arc::clone(inflow));
+        }
+        // Two who need it at the same moment both make it; one is kept.
+        let made = Arc::new(Inflow::new(self.graph, |node| self.labels.rank(node))?);
+        Ok(Arc::clone(self.inflow.get_or_init(|| made)))
     }
 
     /// The sweeper.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::oracle::{self, l1};
 use super::world::{Random, World, random_edges};
 use crate::plan::Plan;
-use crate::query::{Dangling, Method, Question, Seeds, Status};
+use crate::query::{Dangling, Debias, Method, PopularityKind, Question, Seeds, Status};
 
 const POLICIES: [Dangling; 4] = [Dangling::Restart, Dangling::Drop, Dangling::SelfLoop, Dangling::Uniform];
 
@@ -34,6 +34,35 @@ fn every_policy_is_what_its_dense_definition_says() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn answers_do_not_depend_on_the_questions_before() {
+    let mut random = Random(11);
+    let edges = random_edges(300, 1500, true, &mut random);
+    let world = World::new(300, &edges);
+    let index = world.index(&Plan::default());
+    let mut questions = Vec::new();
+    for method in [Method::Lookup, Method::Combine, Method::Exact, Method::Block] {
+        for (dangling, residual, settle, debias) in [
+            (Dangling::Uniform, 1e-3, false, None),
+            (Dangling::Uniform, 1e-12, true, None),
+            (Dangling::Restart, 1e-14, false, Some(PopularityKind::GlobalPageRank)),
+            (Dangling::Uniform, 1e-6, false, Some(PopularityKind::GlobalPageRank)),
+            (Dangling::Drop, 1e-12, true, Some(PopularityKind::Degree)),
+        ] {
+            let mut question = Question::new(Seeds::single(random.below(200)));
+            (question.method, question.dangling, question.residual) = (method, dangling, residual);
+            question.settle = settle && method != Method::Lookup;
+            question.shape.debias = debias.map(|by| Debias { by, power: 0.5 });
+            questions.push(question);
+        }
+    }
+    let mut used = world.answerer(Some(&index), Plan::default().restart_prob);
+    for question in questions.iter().chain(questions.iter().rev()) {
+        let mut fresh = world.answerer(Some(&index), Plan::default().restart_prob);
+        assert_eq!(used.answer(question).unwrap(), fresh.answer(question).unwrap(), "{question:?}");
     }
 }
 
