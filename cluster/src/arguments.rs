@@ -1,17 +1,18 @@
 //! What may be typed. Values are checked as far as one word alone can be.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 use walkprint_cluster::batch::{Format, Sources, Unknown};
+use walkprint_cluster::choice::precision_of;
 use walkprint_cluster::graph_mode::GraphMode;
 use walkprint_engine::graph::NodeOrder;
 use walkprint_engine::plan::{MOST_PATHS, Plan};
 use walkprint_engine::query::{Dangling, Method};
 
 use crate::joining::ProcessArguments;
+use crate::serving::ServeArguments;
 use crate::shaping::ShapeArguments;
 
 const STYLES: Styles = Styles::styled()
@@ -44,8 +45,8 @@ pub(crate) enum Command {
     Query(QueryArguments),
     /// Answer for many or all nodes, into sorted files
     Batch(BatchArguments),
-    /// Keep processes running that answer over a sharded graph
-    Serve(ServeArguments),
+    /// Answer over HTTP
+    Serve(Box<ServeArguments>),
     /// Say what an index would take, before building it
     Plan(PlanArguments),
     /// Show what a store holds
@@ -282,40 +283,19 @@ impl AskedArguments {
     /// The L1 distance from exact scores that answers aim at: 0.05, unless somebody asks for another. Whoever asks for a
     /// look-up or an exact answer takes what it gives.
     pub(crate) fn precision(&self, method: Method) -> Option<f64> {
-        match method {
-            Method::Lookup | Method::Exact => self.precision,
-            Method::Auto | Method::Combine | Method::Block => Some(self.precision.unwrap_or(0.05)),
-        }
+        precision_of(method, self.precision)
     }
 }
 
-/// What a server does not do, or decided when it was started.
-const NOT_BY_SERVER: [&str; 15] = [
-    "store",
-    "method",
-    "index",
-    "restart_prob",
-    "damping",
-    "residual",
-    "settle",
-    "threads",
-    "explain",
-    "only",
-    "exclude",
-    "exclude_seeds",
-    "exclude_neighbors",
-    "debias",
-    "min_support",
-];
-
 #[derive(Debug, Args)]
 pub(crate) struct QueryArguments {
-    /// The store
+    /// The store; with --server its name there
     #[arg(required_unless_present = "server")]
     pub(crate) store: Option<PathBuf>,
-    /// Ask a running `walkprint serve` instead, at this address
-    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = NOT_BY_SERVER)]
-    pub(crate) server: Option<SocketAddr>,
+    /// Ask a running `walkprint serve` instead: http://ADDRESS:PORT (with the key in WALKPRINT_KEY, if it asks for one), or
+    /// ADDRESS:PORT where it serves a graph in shards
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
     /// A node to personalise to, with a weight if you like: --seed dog.n.01 --seed cat.n.01=0.5. The last `=NUMBER` is
     /// taken as the weight unless the whole is an id
     #[arg(long = "seed", value_name = "ID[=WEIGHT]", required_unless_present = "seeds_file")]
@@ -416,31 +396,6 @@ pub(crate) struct BatchArguments {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ServeArguments {
-    /// The store
-    pub(crate) store: PathBuf,
-    /// Where process 0 listens, for programs of the same machine; port 0 takes any that is free
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7717")]
-    pub(crate) listen: SocketAddr,
-    /// The index to ask
-    #[arg(long, value_name = "NAME")]
-    pub(crate) index: Option<String>,
-    #[command(flatten)]
-    pub(crate) restart: RestartArguments,
-    /// Questions may ask for this policy, too; only uniform takes preparing
-    #[arg(long)]
-    pub(crate) dangling: Option<Dangling>,
-    /// Threads of each process [default: all processors]
-    #[arg(long, value_parser = workers)]
-    pub(crate) workers: Option<usize>,
-    /// The most memory a process may hold, as 4GiB or 500MB [default: half of the machine's]
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    pub(crate) memory: Option<u64>,
-    #[command(flatten)]
-    pub(crate) together: ProcessArguments,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct InspectArguments {
     /// The store
     pub(crate) store: PathBuf,
@@ -488,7 +443,7 @@ fn walks_per_edge(text: &str) -> Result<f64, String> {
     if value.is_finite() && 0.0 <= value { Ok(value) } else { Err("expected a number that is not negative".into()) }
 }
 
-fn workers(text: &str) -> Result<usize, String> {
+pub(crate) fn workers(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(workers) if (1..=1024).contains(&workers) => Ok(workers),
         _ => Err("expected a number from 1 to 1024".into()),
@@ -508,7 +463,7 @@ fn type_weight(text: &str) -> Result<(String, f64), String> {
 }
 
 /// Bytes with a unit: `4GiB`, `500MB`, `1024`.
-fn bytes(text: &str) -> Result<u64, String> {
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic() || letter == ' ');
     let unit: u64 = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,

@@ -69,3 +69,16 @@ pub fn choose_entry<'s>(store: &'s Store, wanted: Wanted<'_>) -> Result<(Option<
         },
     })
 }
+
+/// The L1 error that answers aim at unless somebody asks for another.
+const USUAL_PRECISION: f64 = 0.05;
+
+/// The L1 distance from exact scores that a question aims at: 0.05, unless another was asked for. Whoever asks for a look-up or
+/// an exact answer takes what it gives.
+#[must_use]
+pub fn precision_of(method: Method, asked: Option<f64>) -> Option<f64> {
+    match method {
+        Method::Lookup | Method::Exact => asked,
+        Method::Auto | Method::Combine | Method::Block => Some(asked.unwrap_or(USUAL_PRECISION)),
+    }
+}

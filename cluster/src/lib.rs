@@ -35,3 +35,8 @@ pub mod sharded;
 pub mod batch;
 
 pub mod serve;
+
+pub mod server;
+
+#[cfg(feature = "client")]
+pub mod client;

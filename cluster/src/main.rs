@@ -3,6 +3,7 @@
 mod arguments;
 mod commands;
 mod joining;
+mod serving;
 mod shaping;
 mod terminal;
 
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
         Command::Index(index) => commands::index::run(index),
         Command::Query(query) => commands::query::run(query),
         Command::Batch(batch) => commands::batch::run(batch),
-        Command::Serve(serve) => commands::serve::run(serve),
+        Command::Serve(serve) => commands::serve::run(*serve),
         Command::Plan(plan) => commands::plan::run(plan),
         Command::Inspect(inspect) => commands::inspect::run(inspect),
         Command::Verify(verify) => commands::verify::run(verify),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use roaring::RoaringBitmap;
+use walkprint_cluster::server::{DebiasRequest, Popularity, QueryRequest};
 use walkprint_engine::error::Error;
 use walkprint_engine::kinds::Kinds;
 use walkprint_engine::labels::Labels;
@@ -61,6 +62,41 @@ impl ShapeArguments {
         };
         let (only, exclude) = (union(&self.only)?, union(&self.exclude)?);
         Ok(Shape { only, exclude, ..self.rest() })
+    }
+
+    /// Whether anything was typed.
+    pub(crate) fn is_given(&self) -> bool {
+        !self.only.is_empty() || !self.exclude.is_empty() || self.rest() != Shape::default()
+    }
+
+    /// The same as a request to a server, which does not read files of the one who asks.
+    pub(crate) fn add_to(&self, request: &mut QueryRequest) -> anyhow::Result<()> {
+        let words = |texts: &[String]| -> anyhow::Result<Vec<String>> {
+            let mut words = Vec::new();
+            for text in texts {
+                match text.strip_prefix("file:") {
+                    None => words.push(text.clone()),
+                    Some(path) => {
+                        let list =
+                            std::fs::read_to_string(path).with_context(|| format!("{path}: could not read the ids"))?;
+                        words.extend(list.lines().filter(|line| !line.is_empty()).map(|line| format!("id:{line}")));
+                    }
+                }
+            }
+            Ok(words)
+        };
+        (request.only, request.exclude) = (words(&self.only)?, words(&self.exclude)?);
+        request.exclude_seeds = self.exclude_seeds.then_some(true);
+        request.exclude_neighbors = self.exclude_neighbors.then_some(true);
+        request.min_support = Some(self.min_support).filter(|&support| support != 0);
+        request.debias = self.debias.map(|power| {
+            let by = match self.debias_by {
+                DebiasBy::Pagerank => Popularity::Pagerank,
+                DebiasBy::Degree => Popularity::Degree,
+            };
+            DebiasRequest::By(walkprint_cluster::server::DebiasBy { power, by })
+        });
+        Ok(())
     }
 
     /// The shape that is meant, where no id can be looked up.

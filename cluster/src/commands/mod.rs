@@ -10,6 +10,8 @@ pub(crate) mod index;
 
 pub(crate) mod plan;
 
+mod asking;
+
 pub(crate) mod query;
 
 pub(crate) mod batch;

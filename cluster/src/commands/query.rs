@@ -5,22 +5,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use comfy_table::{CellAlignment, Table, presets};
 use walkprint_cluster::choice::{Wanted, choose_index};
 use walkprint_cluster::explanation::{Picture, dot, svg, text};
-use walkprint_cluster::serve::{Id, Provenance, Request, Seed, as_json, ask, typed_seed};
+use walkprint_cluster::serve::{self, Id, Provenance, Request, Seed, as_json, typed_seed};
 use walkprint_cluster::workers::Threads;
 use walkprint_engine::index::Index;
 use walkprint_engine::query::{Answer, Answerer, ExplainSettings, Method, Question, Seeds, Status};
 use walkprint_engine::store::Store;
 
+use super::asking;
 use crate::arguments::{ExplainAs, QueryArguments};
 use crate::terminal::{Outcome, print, print_json, processors};
 
 pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
-    if let Some(server) = arguments.server {
-        return ask_server(server, arguments);
+    if let Some(server) = arguments.server.clone() {
+        return ask(&server, arguments);
     }
     let store = Store::open(&arguments.store.context("no store was named")?)?;
     let (graph, labels) = (store.graph()?, store.labels()?);
@@ -71,8 +72,40 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Asks a server, and prints what it says as if it had been found here.
-fn ask_server(server: SocketAddr, arguments: QueryArguments) -> anyhow::Result<Outcome> {
+/// Asks a server: by its address over HTTP, or line by line where it serves a graph in shards.
+fn ask(server: &str, arguments: QueryArguments) -> anyhow::Result<Outcome> {
+    if server.starts_with("http://") || server.starts_with("https://") {
+        return asking::run(server, &arguments);
+    }
+    let address: SocketAddr = server.parse().map_err(|_| {
+        anyhow!("--server: expected http://ADDRESS:PORT, or ADDRESS:PORT of a server over shards, got {server:?}")
+    })?;
+    if let Some(option) = not_over_shards(&arguments) {
+        bail!(
+            "{option} cannot be asked of a server over shards; of any other server, named by http://{server}, it can"
+        );
+    }
+    ask_lines(address, arguments)
+}
+
+/// What a server over shards does not do, or decided when it was started.
+fn not_over_shards(arguments: &QueryArguments) -> Option<&'static str> {
+    let asked = &arguments.asked;
+    let options = [
+        (arguments.store.is_some(), "a store"),
+        (arguments.method != Method::Auto, "--method"),
+        (asked.index.is_some(), "--index"),
+        (asked.restart.given().is_some(), "--restart-prob"),
+        (arguments.settle, "--settle"),
+        (arguments.threads.is_some(), "--threads"),
+        (arguments.explain.is_some(), "--explain"),
+        (asked.shape.is_given(), "a filter"),
+    ];
+    options.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
+}
+
+/// Asks a server over shards, and prints what it says as if it had been found here.
+fn ask_lines(server: SocketAddr, arguments: QueryArguments) -> anyhow::Result<Outcome> {
     let mut seeds: Vec<Seed> = arguments.seeds.into_iter().map(Seed::Typed).collect();
     if let Some(file) = &arguments.seeds_file {
         let mut listed = Vec::new();
@@ -81,7 +114,7 @@ fn ask_server(server: SocketAddr, arguments: QueryArguments) -> anyhow::Result<O
     }
     let precision = arguments.asked.precision(Method::Combine).unwrap_or(0.05);
     let request = Request { seeds, top: arguments.top, precision, dangling: arguments.asked.dangling };
-    let printed = ask(server, &request)?;
+    let printed = serve::ask(server, &request)?;
     if arguments.json {
         print_json(&printed)?;
         return Ok(Outcome::Done);
@@ -93,7 +126,7 @@ fn ask_server(server: SocketAddr, arguments: QueryArguments) -> anyhow::Result<O
     Ok(Outcome::Done)
 }
 
-fn read_seeds(file: &Path, seeds: &mut Vec<(String, f64)>) -> anyhow::Result<()> {
+pub(super) fn read_seeds(file: &Path, seeds: &mut Vec<(String, f64)>) -> anyhow::Result<()> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("{}: could not read the seeds", file.display()))?;
     for (at, line) in text.lines().enumerate() {
@@ -153,7 +186,7 @@ fn score(score: f64) -> String {
     if score < 1e6 { format!("{score:.6}") } else { format!("{score:.4e}") }
 }
 
-fn summary(answer: &Answer, restart_prob: f64, took_us: u64) -> String {
+pub(super) fn summary(answer: &Answer, restart_prob: f64, took_us: u64) -> String {
     let how = match answer.status {
         Status::Exact { error_bound, .. } => format!("exact, all scores together off by at most {error_bound:.1e}"),
         Status::Estimated { sampled, l1_error } => {

@@ -38,7 +38,7 @@ use walkprint_engine::query::{Answer, Method};
 use walkprint_engine::store::Store;
 
 pub use connection::ask;
-pub use printed::{Provenance, as_json};
+pub use printed::{Origin, Printed, Provenance, as_json};
 pub use question::{Id, Request, Seed, typed_seed};
 
 use crate::choice::Wanted;
@@ -258,10 +258,10 @@ impl Serving {
             &worked,
             report,
             move |_, answers| {
-                let to_first = Exchange::new(|_: &Printed| 0);
+                let to_first = Exchange::new(|_: &Reply| 0);
                 answers.unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(to_first, "Reply", move |_, _| {
                     move |input, _output| {
-                        input.for_each(|_, answers: &mut Vec<Printed>| {
+                        input.for_each(|_, answers: &mut Vec<Reply>| {
                             for (tag, answer, nodes) in answers.drain(..) {
                                 let Some(asker) = askers.borrow_mut().remove(&tag) else { continue };
                                 match completed(answer, &nodes, world.labels(), kinds.as_ref().as_ref()) {
@@ -279,7 +279,7 @@ impl Serving {
 }
 
 /// An answer on its way to the first worker: who asked, the answer as it is printed, and the nodes of its results.
-type Printed = (u64, String, Vec<NodeId>);
+type Reply = (u64, String, Vec<NodeId>);
 
 /// Gives results their ids where those who put the answer together could not, and their types.
 fn completed(printed: String, nodes: &[NodeId], labels: &Labels, kinds: Option<&Kinds>) -> Result<String> {

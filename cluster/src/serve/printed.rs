@@ -1,9 +1,11 @@
 //! An answer as JSON: what `query --json` prints and what a server sends.
 
-use serde_json::{Value, json};
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use walkprint_engine::index::IndexEntry;
 use walkprint_engine::kinds::Kinds;
-use walkprint_engine::query::Answer;
+use walkprint_engine::query::{Answer, Explanation, Ranked};
 
 /// Where an answer comes from.
 #[derive(Debug, Clone, Copy)]
@@ -25,31 +27,96 @@ impl<'a> Provenance<'a> {
     }
 }
 
-/// The answer; each result with the type of its node if it has one.
+impl Serialize for Provenance<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Provenance", 4)?;
+        fields.serialize_field("name", &self.index.map(|entry| &entry.name))?;
+        fields.serialize_field("generation", &self.index.map(|entry| entry.generation))?;
+        fields.serialize_field("graph_digest", self.graph_digest)?;
+        fields.serialize_field("restart_prob", &self.restart_prob)?;
+        fields.end()
+    }
+}
+
+/// The store that a server answered from.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Origin<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The generation of its manifest.
+    pub generation: u64,
+}
+
+/// An answer as it is printed; each result with the type of its node if it has one.
+#[derive(Debug, Clone, Copy)]
+pub struct Printed<'a> {
+    /// The answer.
+    pub answer: &'a Answer,
+    /// The types of the graph's nodes.
+    pub kinds: Option<&'a Kinds>,
+    /// Where it comes from.
+    pub from: Provenance<'a>,
+    /// How long it took, in microseconds.
+    pub took_us: Option<u64>,
+    /// Which store a server answered from.
+    pub store: Option<Origin<'a>>,
+    /// Why these are the results.
+    pub explanation: Option<&'a Explanation>,
+}
+
+impl Serialize for Printed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Printed { answer, kinds, from, took_us, store, explanation } = *self;
+        let mut fields = serializer.serialize_struct("Answer", 10)?;
+        fields.serialize_field("results", &Results { results: &answer.results, kinds })?;
+        fields.serialize_field("method", &answer.method)?;
+        fields.serialize_field("dangling", &answer.dangling)?;
+        fields.serialize_field("status", &answer.status)?;
+        fields.serialize_field("mass_accounted", &answer.mass_accounted)?;
+        fields.serialize_field("truncated", &answer.truncated)?;
+        fields.serialize_field("index", &from)?;
+        took_us.map_or(Ok(()), |took_us| fields.serialize_field("took_us", &took_us))?;
+        store.map_or(Ok(()), |store| fields.serialize_field("store", &store))?;
+        explanation.map_or(Ok(()), |explanation| fields.serialize_field("explanation", explanation))?;
+        fields.end()
+    }
+}
+
+struct Results<'a> {
+    results: &'a [Ranked],
+    kinds: Option<&'a Kinds>,
+}
+
+#[derive(Serialize)]
+struct Typed<'a> {
+    #[serde(flatten)]
+    result: &'a Ranked,
+    #[serde(rename = "type")]
+    kind: &'a str,
+}
+
+impl Serialize for Results<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(kinds) = self.kinds else { return self.results.serialize(serializer) };
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Line<'a> {
+            Typed(Typed<'a>),
+            Plain(&'a Ranked),
+        }
+        serializer.collect_seq(self.results.iter().map(|result| match kinds.node_kind(result.node) {
+            Some(kind) => Line::Typed(Typed { result, kind }),
+            None => Line::Plain(result),
+        }))
+    }
+}
+
+/// The answer as a value.
 ///
 /// # Panics
 /// Never: plain structs always serialize.
 #[must_use]
 pub fn as_json(answer: &Answer, kinds: Option<&Kinds>, from: Provenance<'_>) -> Value {
-    let results = answer.results.iter().map(|result| {
-        let mut described = serde_json::to_value(result).expect("plain structs always serialize");
-        if let Some(kind) = kinds.and_then(|kinds| kinds.node_kind(result.node)) {
-            described["type"] = kind.into();
-        }
-        described
-    });
-    json!({
-        "results": results.collect::<Vec<Value>>(),
-        "method": answer.method,
-        "dangling": answer.dangling,
-        "status": answer.status,
-        "mass_accounted": answer.mass_accounted,
-        "truncated": answer.truncated,
-        "index": {
-            "name": from.index.map(|entry| &entry.name),
-            "generation": from.index.map(|entry| entry.generation),
-            "graph_digest": from.graph_digest,
-            "restart_prob": from.restart_prob,
-        },
-    })
+    let printed = Printed { answer, kinds, from, took_us: None, store: None, explanation: None };
+    serde_json::to_value(printed).expect("plain structs always serialize")
 }

@@ -1,21 +1,28 @@
-//! `walkprint serve`.
+//! `walkprint serve` over a graph in shards: by a dataflow on all processes.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use anyhow::anyhow;
 use walkprint_cluster::serve::{ServeOptions, serve};
 use walkprint_engine::parts::KindParts;
 use walkprint_engine::query::Dangling;
 use walkprint_engine::store::Store;
 
-use crate::arguments::ServeArguments;
+use crate::serving::{ServeArguments, ShardArguments};
 use crate::terminal::{Outcome, half_of_memory, note, processors, stop_flag};
 
 const ADVICE: &str = "start all processes again";
 
-pub(crate) fn run(arguments: ServeArguments) -> anyhow::Result<Outcome> {
-    let store = Store::open(&arguments.store)?;
+pub(super) fn run(path: &Path, arguments: ServeArguments) -> anyhow::Result<Outcome> {
+    let store = Store::open(path)?;
+    let listen = arguments.settings.listen.as_deref().unwrap_or("127.0.0.1:7717");
+    let listen: SocketAddr =
+        listen.parse().map_err(|_| anyhow!("--listen: expected ADDRESS:PORT, as 127.0.0.1:7717, got {listen:?}"))?;
+    let arguments: ShardArguments = arguments.shards;
     let options = ServeOptions {
-        listen: arguments.listen,
+        listen,
         index: arguments.index,
         restart_prob: arguments.restart.given(),
         uniform: arguments.dangling == Some(Dangling::Uniform),
@@ -43,7 +50,7 @@ pub(crate) fn run(arguments: ServeArguments) -> anyhow::Result<Outcome> {
         }
     };
     let mut ready = |address| note(&format!("walkprint: answering at {address}; Ctrl-C ends it"));
-    let served = serve(&arguments.store, &options, &processes, &stop, &mut ready, &mut tick);
+    let served = serve(path, &options, &processes, &stop, &mut ready, &mut tick);
     processes.finish(served)?;
     note("walkprint: stopped");
     Ok(Outcome::Done)

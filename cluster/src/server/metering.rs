@@ -1,0 +1,173 @@
+//! Numbers for operators, as Prometheus reads them.
+//!
+//! | metric | labels | what |
+//! |---|---|---|
+//! | `walkprint_requests_total` | `route`, `status` | requests that were answered |
+//! | `walkprint_request_seconds` | `route` | from the first byte of a request to its answer, histogram |
+//! | `walkprint_stage_seconds` | `stage`: queue, resolve, answer, explain, print | what a question's time went to, histogram |
+//! | `walkprint_answers_total` | `method` | questions by the method that was chosen |
+//! | `walkprint_seeds` | | seeds of a question, histogram |
+//! | `walkprint_rejected_total` | `cause` | requests that were not answered, by the name of the problem |
+//! | `walkprint_queue_length` | `queue`: short, long | what waits for a thread |
+//! | `walkprint_requests_under_way`, `walkprint_connections` | | at this moment |
+//! | `walkprint_open_stores` | | stores that are open |
+//! | `walkprint_store_generation` | `store` | the generation that answers |
+//! | `walkprint_store_refused` | `store` | 1 while a newer generation was refused |
+//! | `walkprint_mapped_bytes` | `store`, `state`: mapped, resident | memory maps of its files |
+//! | `walkprint_resident_bytes` | | the whole process |
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use walkprint_engine::query::Method;
+
+use super::app::App;
+use super::residency;
+use crate::telemetry::resident_bytes;
+
+/// Bounds of the buckets of times, in seconds.
+const SECONDS: [f64; 16] =
+    [5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+/// Bounds of the buckets of seeds.
+const SEEDS: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0];
+
+/// What a question's time went to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Stages {
+    pub(super) queue: Duration,
+    pub(super) resolve: Duration,
+    pub(super) answer: Duration,
+    pub(super) explain: Duration,
+    pub(super) print: Duration,
+}
+
+/// What counts and measures.
+pub(super) struct Metering {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    parts: Parts,
+}
+
+/// What is found again without looking it up.
+struct Parts {
+    /// queue, resolve, answer, explain, print
+    stages: [Histogram; 5],
+    seeds: Histogram,
+    under_way: Gauge,
+    connections: Gauge,
+}
+
+impl Metering {
+    pub(super) fn new() -> Result<Metering, BuildError> {
+        let ends_in_seconds = Matcher::Suffix("_seconds".to_owned());
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(ends_in_seconds, &SECONDS)?
+            .set_buckets_for_metric(Matcher::Full("walkprint_seeds".to_owned()), &SEEDS)?
+            .build_recorder();
+        let handle = recorder.handle();
+        let stage = |name: &'static str| metrics::histogram!("walkprint_stage_seconds", "stage" => name);
+        let parts = metrics::with_local_recorder(&recorder, || {
+            describe();
+            Parts {
+                stages: ["queue", "resolve", "answer", "explain", "print"].map(stage),
+                seeds: metrics::histogram!("walkprint_seeds"),
+                under_way: metrics::gauge!("walkprint_requests_under_way"),
+                connections: metrics::gauge!("walkprint_connections"),
+            }
+        });
+        Ok(Metering { recorder, handle, parts })
+    }
+
+    /// A request that was answered, well or not.
+    pub(super) fn request(&self, route: &str, status: u16, took: Duration) {
+        let (requests, seconds): (Counter, Histogram) = metrics::with_local_recorder(&self.recorder, || {
+            let route = route.to_owned();
+            (
+                metrics::counter!("walkprint_requests_total", "route" => route.clone(), "status" => status.to_string()),
+                metrics::histogram!("walkprint_request_seconds", "route" => route),
+            )
+        });
+        requests.increment(1);
+        seconds.record(took.as_secs_f64());
+    }
+
+    /// A request that was not answered.
+    pub(super) fn rejected(&self, cause: &'static str) {
+        metrics::with_local_recorder(
+            &self.recorder,
+            || metrics::counter!("walkprint_rejected_total", "cause" => cause),
+        )
+        .increment(1);
+    }
+
+    /// A question that was answered.
+    pub(super) fn answered(&self, method: Method, seeds: usize, stages: &Stages) {
+        let name = match method {
+            Method::Auto => "auto",
+            Method::Lookup => "lookup",
+            Method::Combine => "combine",
+            Method::Exact => "exact",
+            Method::Block => "block",
+        };
+        metrics::with_local_recorder(&self.recorder, || metrics::counter!("walkprint_answers_total", "method" => name))
+            .increment(1);
+        self.parts.seeds.record(seeds as f64);
+        let Stages { queue, resolve, answer, explain, print } = *stages;
+        for (histogram, took) in self.parts.stages.iter().zip([queue, resolve, answer, explain, print]) {
+            // Most questions want no explanation.
+            if !took.is_zero() {
+                histogram.record(took.as_secs_f64());
+            }
+        }
+    }
+
+    /// Keeps histograms from growing; to be called about once a second.
+    pub(super) fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
+    /// Everything, as text. Cost: the list of this process's memory maps is read, some milliseconds.
+    pub(super) fn render(&self, app: &App) -> String {
+        let (short, long) = app.compute.waiting();
+        let shelves = app.catalog.open_now();
+        self.parts.under_way.set(app.under_way() as f64);
+        self.parts.connections.set(app.connections() as f64);
+        let directories: Vec<_> = shelves.iter().map(|shelf| shelf.world().path().to_owned()).collect();
+        let maps = residency::of_directories(&directories);
+        metrics::with_local_recorder(&self.recorder, || {
+            metrics::gauge!("walkprint_queue_length", "queue" => "short").set(short as f64);
+            metrics::gauge!("walkprint_queue_length", "queue" => "long").set(long as f64);
+            metrics::gauge!("walkprint_open_stores").set(shelves.len() as f64);
+            metrics::gauge!("walkprint_resident_bytes").set(resident_bytes() as f64);
+            for (shelf, maps) in shelves.iter().zip(maps) {
+                let name = || shelf.name().to_owned();
+                let refused = f64::from(u8::from(shelf.refused().is_some()));
+                metrics::gauge!("walkprint_store_generation", "store" => name()).set(shelf.world().generation() as f64);
+                metrics::gauge!("walkprint_store_refused", "store" => name()).set(refused);
+                metrics::gauge!("walkprint_mapped_bytes", "store" => name(), "state" => "mapped")
+                    .set(maps.mapped as f64);
+                metrics::gauge!("walkprint_mapped_bytes", "store" => name(), "state" => "resident")
+                    .set(maps.resident as f64);
+            }
+        });
+        self.handle.render()
+    }
+}
+
+fn describe() {
+    metrics::describe_counter!("walkprint_requests_total", "Requests that were answered");
+    metrics::describe_histogram!("walkprint_request_seconds", "From the first byte of a request to its answer");
+    metrics::describe_histogram!("walkprint_stage_seconds", "What a question's time went to");
+    metrics::describe_counter!("walkprint_answers_total", "Questions by the method that was chosen");
+    metrics::describe_histogram!("walkprint_seeds", "Seeds of a question");
+    metrics::describe_counter!("walkprint_rejected_total", "Requests that were not answered, by cause");
+    metrics::describe_gauge!("walkprint_queue_length", "What waits for a thread");
+    metrics::describe_gauge!("walkprint_requests_under_way", "Requests that are being answered");
+    metrics::describe_gauge!("walkprint_connections", "Open connections");
+    metrics::describe_gauge!("walkprint_open_stores", "Stores that are open");
+    metrics::describe_gauge!("walkprint_store_generation", "The generation that answers");
+    metrics::describe_gauge!("walkprint_store_refused", "1 while a newer generation was refused");
+    metrics::describe_gauge!("walkprint_mapped_bytes", "Memory maps of a store's files");
+    metrics::describe_gauge!("walkprint_resident_bytes", "Resident memory of the process");
+}
