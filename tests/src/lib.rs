@@ -24,3 +24,5 @@ pub mod program;
 pub mod team;
 
 pub mod answers;
+
+pub mod http_server;

@@ -26,7 +26,7 @@ const BATCH: [&str; 12] = [
     "100",
 ];
 
-/// A directory with a store `s.wp` and an index of it, and 45 of its ids in a file.
+/// A directory with a store `s.wp` and the same in shards, an index of each, and 45 of its ids in a file.
 fn place() -> TempDir {
     let place = tempfile::tempdir().expect("a temporary directory");
     let edges =
@@ -35,8 +35,10 @@ fn place() -> TempDir {
     std::fs::write(place.path().join("edges.tsv"), text).expect("room for a small file");
     let ids: String = (0..45).map(|at| format!("{}\n", at * 44)).collect();
     std::fs::write(place.path().join("ids"), ids).expect("room for a small file");
-    let _ = run(place.path(), &["load", "edges.tsv", "--into", "s.wp"]).done();
+    let _ = run(place.path(), &["load", "edges.tsv", "--into", "s.wp", "--order", "id"]).done();
+    let _ = run(place.path(), &["load", "edges.tsv", "--into", "cut.wp", "--shards", "2"]).done();
     let _ = run(place.path(), &["index", "s.wp"]).done();
+    let _ = run(place.path(), &["index", "cut.wp"]).done();
     place
 }
 
@@ -80,8 +82,8 @@ fn a_server_answers_as_a_batch_does() {
     let (_, part) = &written(place, "one")[1];
     let part = String::from_utf8(part.clone()).expect("UTF-8");
     let rows: Vec<Vec<&str>> = part.lines().skip(1).map(|line| line.split(',').collect()).collect();
-    for processes in [1, 3] {
-        let server = Server::start(place, &vec!["s.wp"; processes]);
+    for stores in [&["cut.wp"][..], &["s.wp"; 3]] {
+        let server = Server::start(place, stores);
         for answer in rows.chunks(5).take(4) {
             let seed = answer[0][0];
             let printed = run(place, &["query", "--server", &server.address, "--seed", seed, "--top", "5", "--json"]);
@@ -102,7 +104,7 @@ fn a_server_answers_as_a_batch_does() {
 #[test]
 fn bad_questions_get_an_error_and_the_next_an_answer() {
     let place = place();
-    let server = Server::start(place.path(), &["s.wp"]);
+    let server = Server::start(place.path(), &["cut.wp"]);
     let bad = [
         ("what?", "no question"),
         ("{}", "seeds"),
@@ -133,9 +135,9 @@ fn bad_questions_get_an_error_and_the_next_an_answer() {
     drop(stream);
     assert!(server.say(&[r#"{"seeds":[7]}"#])[0]["results"].is_array());
     run(place.path(), &["query", "--server", &server.address, "--seed", "nobody"]).refused(&["nobody"]);
-    run(place.path(), &["query", "s.wp", "--server", &server.address, "--seed", "7"]).refused(&["--server"]);
+    run(place.path(), &["query", "s.wp", "--server", &server.address, "--seed", "7"]).refused(&["over shards"]);
     run(place.path(), &["serve", "s.wp", "--listen", &server.address]).refused(&["listen"]);
-    run(place.path(), &["serve", "s.wp", "--listen", "0.0.0.0:0"]).refused(&["loopback"]);
+    run(place.path(), &["serve", "cut.wp", "--listen", "0.0.0.0:0"]).refused(&["loopback"]);
     server.end();
     run(place.path(), &["query", "--server", "127.0.0.1:1", "--seed", "7"]).refused(&["127.0.0.1:1", "connect"]);
 }

@@ -127,7 +127,7 @@ fn servers_answer_as_one_over_the_whole_store() {
         }
         answers
     };
-    let expected = answers(&["whole.wp"]);
+    let expected = answers(&["whole.wp"; 2]);
     assert!(expected[12]["error"].as_str().is_some_and(|error| error.contains("nobody")), "{}", expected[12]);
     assert_eq!(answers(&stores), expected);
     assert_eq!(answers(&["o0.wp", "o1.wp", "o2.wp", "o1.wp"]), expected);
