@@ -39,7 +39,8 @@ pub(crate) struct SettingArguments {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<String>,
     /// Listen elsewhere than at this machine's own addresses without asking for keys
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "true|false", help_heading = "Access")]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_name = "true|false", help_heading = "Access")]
     pub(crate) insecure: Option<String>,
     /// A file with a line `read KEY` or `admin KEY` for each key; others may not read it
     #[arg(long, value_name = "FILE", help_heading = "Access")]

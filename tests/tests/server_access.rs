@@ -60,7 +60,8 @@ fn keys_open_what_their_scope_allows_and_are_never_shown() {
     assert_eq!(admin.refresh("small").expect("a store").generation, 2);
     assert_eq!(admin.query("small", &question).expect("an answer").results.len(), 3);
     // What tells nothing of what is stored is open.
-    assert!(stranger.ready().is_ok() && stranger.version().is_ok());
+    assert!(stranger.ready().is_ok_and(|ready| ready.stores.is_empty()) && stranger.version().is_ok());
+    assert_eq!(admin.ready().expect("readiness").stores.len(), 1);
     assert!(["/", "/livez", "/healthz", "/openapi.json"].iter().all(|path| server.get(path).status == 200));
     server.signal("TERM");
     let ended = server.ended();

@@ -10,6 +10,7 @@ pub(crate) mod index;
 
 pub(crate) mod plan;
 
+#[cfg(feature = "client")]
 mod asking;
 
 pub(crate) mod query;

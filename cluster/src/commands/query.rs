@@ -15,7 +15,6 @@ use walkprint_engine::index::Index;
 use walkprint_engine::query::{Answer, Answerer, ExplainSettings, Method, Question, Seeds, Status};
 use walkprint_engine::store::Store;
 
-use super::asking;
 use crate::arguments::{ExplainAs, QueryArguments};
 use crate::terminal::{Outcome, print, print_json, processors};
 
@@ -75,7 +74,10 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
 /// Asks a server: by its address over HTTP, or line by line where it serves a graph in shards.
 fn ask(server: &str, arguments: QueryArguments) -> anyhow::Result<Outcome> {
     if server.starts_with("http://") || server.starts_with("https://") {
-        return asking::run(server, &arguments);
+        #[cfg(feature = "client")]
+        return super::asking::run(server, &arguments);
+        #[cfg(not(feature = "client"))]
+        bail!("this program was built without the feature `client`: ask {server} with curl");
     }
     let address: SocketAddr = server.parse().map_err(|_| {
         anyhow!("--server: expected http://ADDRESS:PORT, or ADDRESS:PORT of a server over shards, got {server:?}")

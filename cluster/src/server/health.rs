@@ -19,7 +19,7 @@ pub(super) async fn livez() -> &'static str {
     "ok\n"
 }
 
-/// Whether to send requests here. A newer generation that was refused is told, and is no reason not to: the old one goes on.
+/// Whether to send requests here. Where there are keys, stores are listed for a key of scope admin only. A newer generation that was refused is told, and is no reason not to: the old one goes on.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation",
     responses((status = 200, body = ReadyBody), (status = 503, body = ReadyBody, description = "The server is stopping"))
@@ -28,9 +28,11 @@ pub(super) async fn readyz(State(app): State<Arc<App>>, arrival: Arrival) -> (St
     let ready = |shelf: &Arc<super::catalog::Shelf>| StoreReady {
         name: shelf.name().to_owned(),
         generation: shelf.world().generation(),
-        refused: refused(shelf, arrival.is_admin),
+        refused: refused(shelf, true),
     };
-    let stores = app.catalog.open_now().iter().map(ready).collect();
+    // Where there are keys, names of stores are told to operators only.
+    let shelves = if arrival.is_admin { app.catalog.open_now() } else { Vec::new() };
+    let stores = shelves.iter().map(ready).collect();
     let (code, status) = match app.is_stopping() {
         false => (StatusCode::OK, "ready"),
         true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),

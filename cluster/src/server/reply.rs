@@ -375,7 +375,7 @@ pub struct NeighborBody {
 pub struct ReadyBody {
     /// `ready` or `stopping`.
     pub status: String,
-    /// Open stores.
+    /// Open stores, for those who may see them.
     pub stores: Vec<StoreReady>,
 }
 

@@ -25,7 +25,9 @@ pub(crate) fn run(arguments: ServeArguments) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Done);
     }
     if let Some(option) = arguments.shards.given() {
-        bail!("{option} is for a server over a graph in shards; here each request says what it wants");
+        bail!(
+            "{option} is for a server over a graph in shards; here there is --threads, and each request says the rest"
+        );
     }
     if settings.offers.is_empty() {
         bail!("name a store, or a directory of stores: walkprint serve STORE");
