@@ -98,7 +98,7 @@ fn begin_log(log: &Log) {
         .with_timer(SystemTime)
         .with_target(false)
         .with_max_level(log.level)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+        .with_ansi(false);
     // Nothing else in this program begins a log.
     let _ = if log.json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
 }
