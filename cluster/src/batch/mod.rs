@@ -83,7 +83,7 @@ use crate::assembly::Queue;
 use crate::choice::{Wanted, choose_index};
 use crate::error::{Error, Result, in_full};
 use crate::processes::Processes;
-use crate::processes::agree::from_first;
+use crate::processes::agree::{from_all, from_first};
 use crate::workers::finish;
 use answering::{Asked, World};
 use budget::Budget;
@@ -458,6 +458,10 @@ fn lead(
     let (shared, queue) = (Arc::clone(&job), writer.queue());
     let work = move |worker: &mut Worker| {
         from_first(worker, Some(begun.clone()));
+        // Before anything is answered: a short batch would be done before a refusal is heard.
+        if let Some(what) = from_all(worker, None::<String>).into_iter().flatten().next() {
+            return shared.fail(Error::Request { what: format!("another process: {what}") });
+        }
         let probe = dataflow(worker, &shared, &world, Some(queue.clone()));
         finish(worker, &probe);
     };
@@ -488,13 +492,14 @@ fn help(
             let asking = asking.lock().unwrap_or_else(PoisonError::into_inner).take();
             let asking = asking.expect("the first worker that gets here takes it");
             let method = begun.method.parse().expect("process 0 has the same methods: its version was compared");
-            let job = asking.job(&world, method, Vec::new());
-            if begun.sources != sources {
-                let what = "this process finds other sources than process 0: give all the same list and the same store";
-                job.fail(Error::Request { what: what.into() });
-            }
-            Arc::new(job)
+            Arc::new(asking.job(&world, method, Vec::new()))
         });
+        let what = "this process finds other sources than process 0: give all the same list and the same store";
+        let differs = (begun.sources != sources).then(|| what.to_owned());
+        let first = from_all(worker, differs.clone()).into_iter().flatten().next();
+        if let Some(what) = differs.or(first.map(|what| format!("another process: {what}"))) {
+            return job.fail(Error::Request { what });
+        }
         let probe = dataflow(worker, job, &world, None);
         finish(worker, &probe);
     };
