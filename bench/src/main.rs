@@ -78,6 +78,8 @@ mod choice;
 
 mod peers;
 
+mod serve;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -117,6 +119,8 @@ enum Suite {
     Scale(scale::Options),
     /// Builds by several processes, one of which is killed or cut off; resumed by others (runs the walkprint program).
     Faults(faults::Options),
+    /// The query server, asked over HTTP: rates, latencies, new generations, hostile bytes, signals, memory.
+    Serve(serve::Options),
     /// One build, for `build`: in a process of its own, because peak memory is known by process only.
     #[command(hide = true)]
     BuildOnce(build::OnceOptions),
@@ -146,6 +150,7 @@ fn main() -> ExitCode {
         Suite::Choice(options) => choice::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::BatchOnce(options) => batch::run_once(&options).map(|()| true),
         Suite::Peers(options) => peers::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Serve(options) => serve::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::AnswerWorker(options) => answer_worker::run(&options).map(|()| true),
         Suite::BuildOnce(options) => build::run_once(&options).map(|()| true),
     };

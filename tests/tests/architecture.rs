@@ -21,7 +21,7 @@ const RESERVED: [(&str, &[&str]); 9] = [
     ("differential", &["cluster"]),
     ("signal-hook", &["cluster"]),
     ("axum", &["cluster"]),
-    ("tokio", &["cluster"]),
+    ("tokio", &["cluster", "bench"]),
     ("memmap2", &["engine"]),
     ("rand", &["walkers", "bench"]),
     ("rayon", &["cluster"]),

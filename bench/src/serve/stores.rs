@@ -1,0 +1,63 @@
+//! The stores that are served: built once into a directory, and found there again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use walkprint_cluster::build::{BuildOptions, BuildProgress, ShardedCut, build_index};
+use walkprint_cluster::graph_mode::GraphMode;
+use walkprint_engine::plan::Plan;
+use walkprint_engine::store::{MANIFEST, Store};
+
+use crate::known_graphs::Known;
+use crate::machine::cores;
+
+/// The most memory a build may hold.
+const MEMORY_BYTES: u64 = 2 << 30;
+
+/// Where stores lie.
+pub(super) struct Stores {
+    directory: PathBuf,
+    /// Holds copies, and the stores themselves when nobody wants to keep them.
+    temporary: tempfile::TempDir,
+}
+
+impl Stores {
+    /// Stores in a directory, or in one that goes when this does.
+    ///
+    /// # Errors
+    /// When a directory cannot be made.
+    pub(super) fn new(directory: Option<&Path>) -> Result<Stores> {
+        let temporary = tempfile::tempdir().context("could not make a temporary directory")?;
+        let directory = directory.unwrap_or(temporary.path()).to_owned();
+        std::fs::create_dir_all(&directory).with_context(|| format!("{}: could not make", directory.display()))?;
+        Ok(Stores { directory, temporary })
+    }
+
+    /// The store of a graph, with an index. Nothing writes to it afterwards.
+    ///
+    /// # Errors
+    /// When the graph cannot be had or the index cannot be built.
+    pub(super) fn of(&self, known: Known) -> Result<PathBuf> {
+        let path = self.directory.join(format!("{known}.wp"));
+        let is_whole = || Store::open(&path).is_ok_and(|store| store.index_entry("default").is_ok());
+        if path.join(MANIFEST).exists() && is_whole() {
+            return Ok(path);
+        }
+        eprintln!("building {}", path.display());
+        let (store, _) = known.options(self.temporary.path(), 0)?.store(&path)?;
+        let build = BuildOptions {
+            name: "default".to_owned(),
+            plan: Plan::default(),
+            workers: cores(),
+            memory_bytes: MEMORY_BYTES,
+            graph: GraphMode::Replicated,
+            cut: ShardedCut::default(),
+            resume: false,
+            replace: true,
+            timely_log: None,
+        };
+        build_index(store.path(), &build, &Arc::new(BuildProgress::default()), &mut |_| {})?;
+        Ok(path)
+    }
+}
