@@ -7,8 +7,7 @@ use crate::error::{Problem, quoted};
 use crate::gather::{Sink, parse_weight};
 
 /// Pairs of names that are recognised as source and target, in any case of letters.
-const PAIRS: [(&str, &str); 5] =
-    [("src", "dst"), ("source", "target"), ("source", "destination"), ("from", "to"), ("user_id", "item_id")];
+const PAIRS: [(&str, &str); 4] = [("src", "dst"), ("source", "target"), ("source", "destination"), ("from", "to")];
 
 /// The columns of a file, as places from 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,8 +137,7 @@ impl Columns {
                 &[(first, second)] => (source, target) = (Some(first), Some(second)),
                 [] => {
                     let expected = "a header with columns for source and target (src,dst · source,target · \
-                                    source,destination · from,to · user_id,item_id, or --source-col NAME --target-col \
-                                    NAME; for a file without a header: --source-col 1 --target-col 2)";
+                                    source,destination · from,to, or --source-col NAME --target-col NAME; for a file without a header: --source-col 1 --target-col 2)";
                     return Err(Problem::new(expected, format!("the columns {}", list())));
                 }
                 _ => {

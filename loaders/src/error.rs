@@ -104,6 +104,14 @@ pub enum Error {
         /// What was given.
         got: String,
     },
+    /// A user and an item come together twice, and that was to be an error.
+    #[error("user {user:?} has item {item:?} more than once (--duplicates sum adds them up, last takes the newest)")]
+    Duplicate {
+        /// The user.
+        user: String,
+        /// The item.
+        item: String,
+    },
     /// A type that was given a weight does not occur in the input.
     #[error("no edge has the type {name:?} that was given a weight; the types are {seen}")]
     TypeNeverSeen {

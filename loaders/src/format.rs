@@ -21,11 +21,28 @@ pub enum Format {
     MatrixMarket,
     /// `parquet`: a row an edge.
     Parquet,
+    /// `lightgcn`: a line a user and her items, separated by blanks.
+    #[serde(rename = "lightgcn")]
+    LightGcn,
+    /// `recbole`: interactions of users with items, tabs, a header with types.
+    #[serde(rename = "recbole")]
+    RecBole,
+    /// `interactions`: CSV, TSV or Parquet with columns for user and item.
+    Interactions,
 }
 
 impl Format {
     /// All formats, in the order in which they are listed to users.
-    pub const ALL: [Format; 5] = [Format::EdgeList, Format::Csv, Format::Tsv, Format::MatrixMarket, Format::Parquet];
+    pub const ALL: [Format; 8] = [
+        Format::EdgeList,
+        Format::Csv,
+        Format::Tsv,
+        Format::MatrixMarket,
+        Format::Parquet,
+        Format::LightGcn,
+        Format::RecBole,
+        Format::Interactions,
+    ];
 
     /// The format's name on the command line.
     #[must_use]
@@ -36,6 +53,9 @@ impl Format {
             Format::Tsv => "tsv",
             Format::MatrixMarket => "matrix-market",
             Format::Parquet => "parquet",
+            Format::LightGcn => "lightgcn",
+            Format::RecBole => "recbole",
+            Format::Interactions => "interactions",
         }
     }
 
@@ -50,8 +70,15 @@ impl Format {
             "mtx" => Some(Format::MatrixMarket),
             "parquet" => Some(Format::Parquet),
             "edges" => Some(Format::EdgeList),
+            "inter" => Some(Format::RecBole),
             _ => None,
         }
+    }
+
+    /// Whether it is a format of users and items: see [`interactions`](crate::interactions).
+    #[must_use]
+    pub fn holds_interactions(self) -> bool {
+        matches!(self, Format::LightGcn | Format::RecBole | Format::Interactions)
     }
 
     /// True when files of the two formats may be loaded together.
@@ -69,7 +96,7 @@ impl fmt::Display for Format {
 
 /// A name that is no [`Format`]'s.
 #[derive(Debug, thiserror::Error)]
-#[error("expected a format (edge-list, csv, tsv, matrix-market, parquet), got {0:?}")]
+#[error("expected a format (edge-list, csv, tsv, matrix-market, parquet, lightgcn, recbole, interactions), got {0:?}")]
 pub struct UnknownFormat(pub String);
 
 impl FromStr for Format {
@@ -92,7 +119,8 @@ mod tests {
         }
         assert_eq!(
             "xls".parse::<Format>().map_err(|error| error.to_string()),
-            Err(r#"expected a format (edge-list, csv, tsv, matrix-market, parquet), got "xls""#.to_owned())
+            Err("expected a format (edge-list, csv, tsv, matrix-market, parquet, lightgcn, recbole, interactions), got \"xls\""
+                .to_owned())
         );
     }
 
@@ -106,7 +134,7 @@ mod tests {
             ("a.edges", Some(Format::EdgeList)),
             ("a.tsv", None),
             ("a.txt.gz", None),
-            ("a.inter", None),
+            ("a.inter", Some(Format::RecBole)),
             ("csv", None),
         ];
         for (name, format) in cases {

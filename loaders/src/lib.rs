@@ -49,6 +49,8 @@ mod part;
 
 mod parquet;
 
+pub mod interactions;
+
 mod node_types;
 
 pub mod from_petgraph;
@@ -158,6 +160,11 @@ fn load_part_in_blocks(
     }
     match options.format.or_else(|| Format::from_name(first)) {
         Some(Format::Parquet) => parquet::load(paths, options, part, progress),
+        Some(format) if format.holds_interactions() => Err(Error::Option {
+            option: "--format",
+            expected: "a format of edges (users with items are read by interactions::read, and by one process)",
+            got: format.to_string(),
+        }),
         _ => text::load(paths, options, part, progress, block_bytes),
     }
 }

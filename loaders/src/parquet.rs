@@ -3,7 +3,7 @@
 //! Row groups are dealt out to threads in order, as blocks are in [`crate::text`]; a null anywhere in a column that
 //! is read is an error, except among types, where it means that an edge has none.
 
-mod column;
+pub(crate) mod column;
 
 use std::ops::ControlFlow;
 use std::panic::{self, AssertUnwindSafe};
@@ -18,7 +18,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use walkprint_engine::kinds::KindList;
 
-use self::column::{Column, is_integer, is_text};
+use self::column::{Column, is_integer, is_number, is_text};
 use crate::columns::Columns;
 use crate::error::{Problem, quoted};
 use crate::gather::{Gathered, Gauge, Sink, assemble};
@@ -26,7 +26,7 @@ use crate::part::{Cut, Part};
 use crate::{Error, Format, LoadOptions, LoadedPart, PartCounts, Progress, source};
 
 /// Rows that are decoded at once: enough to make the cost of a batch vanish, and a few megabytes at most.
-const BATCH_ROWS: usize = 1 << 16;
+pub(crate) const BATCH_ROWS: usize = 1 << 16;
 
 /// A file whose metadata have been read.
 struct File<'paths> {
@@ -146,7 +146,6 @@ fn begin<'paths>(path: &'paths Path, first: &Path, options: &LoadOptions) -> Res
     check(columns.source, |kind| is_integer(kind) || is_text(kind), "integers or strings")?;
     check(columns.target, |kind| is_integer(kind) || is_text(kind), "integers or strings")?;
     if let Some(place) = columns.weight {
-        let is_number = |kind: &DataType| is_integer(kind) || matches!(kind, DataType::Float32 | DataType::Float64);
         check(place, is_number, "numbers")?;
     }
     if let Some(place) = columns.kind {
@@ -202,13 +201,13 @@ fn places(columns: &Columns) -> Vec<usize> {
     places
 }
 
-fn damaged(path: &Path, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(crate) fn damaged(path: &Path, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::Parquet { path: path.to_owned(), source: error.into() }
 }
 
 /// Does work that rests on the decoder. It panics on some damaged files (parquet 60: a negative column start, a division by
 /// zero); to the user that is an error like any other.
-fn guarded<Done>(path: &Path, work: impl FnOnce() -> Result<Done, Error>) -> Result<Done, Error> {
+pub(crate) fn guarded<Done>(path: &Path, work: impl FnOnce() -> Result<Done, Error>) -> Result<Done, Error> {
     // What `work` may have left half done (edges of this file) is dropped with the error.
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(damaged(path, "the decoder gave up (panic)")))
 }

@@ -355,7 +355,8 @@ fn layout(format: Format, options: &LoadOptions, blocks: &Blocks) -> Result<Opti
             let found = matrix_market::layout(head, line, ended)?;
             found.map(|(layout, bytes)| (Layout::MatrixMarket(layout), bytes))
         }
-        Format::Csv | Format::Tsv | Format::Parquet => {
+        // Files of interactions do not come here: see `load_part_in_blocks`.
+        Format::Csv | Format::Tsv | Format::Parquet | Format::LightGcn | Format::RecBole | Format::Interactions => {
             let found = delimited::layout(head, line, ended, format, options)?;
             found.map(|(layout, bytes)| (Layout::Delimited(layout), bytes))
         }

@@ -132,9 +132,8 @@ fn columns_by_number() {
 
 #[test]
 fn csv() {
-    let header = "a header with columns for source and target (src,dst · source,target · source,destination · from,to · \
-                  user_id,item_id, or --source-col NAME --target-col NAME; for a file without a header: --source-col 1 \
-                  --target-col 2)";
+    let header = "a header with columns for source and target (src,dst · source,target · source,destination · from,to, \
+                  or --source-col NAME --target-col NAME; for a file without a header: --source-col 1 --target-col 2)";
     check(
         &plain(),
         &[

@@ -49,7 +49,7 @@ fn negative_ratings_are_refused_and_a_missing_header_is_explained() {
     assert_eq!(
         message(&LoadOptions::default()),
         "FILE:1: expected a header with columns for source and target (src,dst · source,target · source,destination · \
-         from,to · user_id,item_id, or --source-col NAME --target-col NAME; for a file without a header: --source-col 1 \
+         from,to, or --source-col NAME --target-col NAME; for a file without a header: --source-col 1 \
          --target-col 2), got the columns \"6\", \"2\", \"4\", \"1289241911.72836\""
     );
     assert_eq!(

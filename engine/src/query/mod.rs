@@ -77,6 +77,8 @@ mod paths;
 
 mod explain;
 
+pub mod two_sided;
+
 #[cfg(test)]
 mod tests;
 

@@ -13,7 +13,7 @@ use crate::error::Problem;
 use crate::gather::{Sink, bad_weight, check_weight};
 
 /// A column of a batch, ready to be read row by row.
-pub(super) struct Column<'batch> {
+pub(crate) struct Column<'batch> {
     values: Values<'batch>,
     /// Which rows have no value; empty when all have one.
     nulls: Vec<bool>,
@@ -37,13 +37,13 @@ enum Values<'batch> {
 }
 
 impl<'batch> Column<'batch> {
-    pub(super) fn new(array: &'batch dyn Array, what: &'static str) -> Self {
+    pub(crate) fn new(array: &'batch dyn Array, what: &'static str) -> Self {
         let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() != 0);
         let nulls = nulls.map_or(Vec::new(), |nulls| (0..nulls.len()).map(|row| nulls.is_null(row)).collect());
         Column { values: Values::new(array), nulls, what }
     }
 
-    pub(super) fn source(&self, row: usize, sink: &mut Sink) -> Result<u32, Problem> {
+    pub(crate) fn source(&self, row: usize, sink: &mut Sink) -> Result<u32, Problem> {
         self.check(row)?;
         match &self.values {
             Values::Integers(values) => sink.integer(values[row]),
@@ -52,7 +52,7 @@ impl<'batch> Column<'batch> {
         }
     }
 
-    pub(super) fn target(&self, row: usize, sink: &mut Sink) -> Result<u32, Problem> {
+    pub(crate) fn target(&self, row: usize, sink: &mut Sink) -> Result<u32, Problem> {
         self.check(row)?;
         match &self.values {
             Values::Integers(values) => sink.integer(values[row]),
@@ -61,19 +61,36 @@ impl<'batch> Column<'batch> {
         }
     }
 
-    pub(super) fn weight(&self, row: usize) -> Result<f64, Problem> {
+    pub(crate) fn weight(&self, row: usize) -> Result<f64, Problem> {
         self.check(row)?;
-        let weight = match &self.values {
+        let weight = self.float(row);
+        check_weight(weight).ok_or_else(|| bad_weight(weight, weight.to_string()))
+    }
+
+    /// A finite number, whatever its sign.
+    pub(crate) fn number(&self, row: usize, what: &'static str) -> Result<f64, Problem> {
+        self.check(row)?;
+        let value = self.float(row);
+        if value.is_finite() { Ok(value) } else { Err(Problem::new(what, value.to_string())) }
+    }
+
+    /// An id as text.
+    pub(crate) fn id(&self, row: usize) -> Result<Cow<'_, str>, Problem> {
+        self.check(row)?;
+        Ok(self.kind(row))
+    }
+
+    fn float(&self, row: usize) -> f64 {
+        match &self.values {
             Values::Integers(values) => values[row] as f64,
             Values::Unsigned(values) => values[row] as f64,
             Values::Floats(values) => values[row],
             _ => f64::NAN,
-        };
-        check_weight(weight).ok_or_else(|| bad_weight(weight, weight.to_string()))
+        }
     }
 
     /// The name of a type; empty where the row has none.
-    pub(super) fn kind(&self, row: usize) -> Cow<'_, str> {
+    pub(crate) fn kind(&self, row: usize) -> Cow<'_, str> {
         if self.is_null(row) {
             return Cow::Borrowed("");
         }
@@ -145,12 +162,17 @@ impl<'batch> Values<'batch> {
 }
 
 /// Whether a column holds integers.
-pub(super) fn is_integer(kind: &DataType) -> bool {
+pub(crate) fn is_integer(kind: &DataType) -> bool {
     kind.is_integer()
 }
 
+/// Whether a column holds numbers.
+pub(crate) fn is_number(kind: &DataType) -> bool {
+    is_integer(kind) || matches!(kind, DataType::Float32 | DataType::Float64)
+}
+
 /// Whether a column holds strings.
-pub(super) fn is_text(kind: &DataType) -> bool {
+pub(crate) fn is_text(kind: &DataType) -> bool {
     match kind {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
         DataType::Dictionary(_, values) => is_text(values),

@@ -16,4 +16,5 @@ mod shaping;
 mod stability;
 mod ties;
 mod twins;
+mod two_sided;
 mod world;
