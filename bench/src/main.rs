@@ -80,6 +80,8 @@ mod peers;
 
 mod serve;
 
+mod recommend;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -121,6 +123,8 @@ enum Suite {
     Faults(faults::Options),
     /// The query server, asked over HTTP: rates, latencies, new generations, hostile bytes, signals, memory.
     Serve(serve::Options),
+    /// Recommendations on Gowalla: metrics beside published ones, times, exact and approximate.
+    Recommend(recommend::Options),
     /// One build, for `build`: in a process of its own, because peak memory is known by process only.
     #[command(hide = true)]
     BuildOnce(build::OnceOptions),
@@ -151,6 +155,7 @@ fn main() -> ExitCode {
         Suite::BatchOnce(options) => batch::run_once(&options).map(|()| true),
         Suite::Peers(options) => peers::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Serve(options) => serve::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Recommend(options) => recommend::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::AnswerWorker(options) => answer_worker::run(&options).map(|()| true),
         Suite::BuildOnce(options) => build::run_once(&options).map(|()| true),
     };

@@ -10,8 +10,10 @@ use walkprint_cluster::graph_mode::GraphMode;
 use walkprint_engine::graph::NodeOrder;
 use walkprint_engine::plan::{MOST_PATHS, Plan};
 use walkprint_engine::query::{Dangling, Method};
+use walkprint_loaders::interactions::{Duplicates, HoldOut};
 
 use crate::joining::ProcessArguments;
+use crate::recommending::{EvaluateRecommendArguments, RecommendArguments};
 use crate::serving::ServeArguments;
 use crate::shaping::ShapeArguments;
 
@@ -36,7 +38,7 @@ pub(crate) enum Command {
     /// Load a graph that ships with the program, index it, and answer a few questions
     Quickstart(QuickstartArguments),
     /// Read edges from files into a store
-    Load(LoadArguments),
+    Load(Box<LoadArguments>),
     /// Bring the shards of a graph together that several processes loaded
     Gather(GatherArguments),
     /// Build the fingerprints of all nodes
@@ -45,6 +47,14 @@ pub(crate) enum Command {
     Query(QueryArguments),
     /// Answer for many or all nodes, into sorted files
     Batch(BatchArguments),
+    /// Recommend items to users
+    Recommend(Box<RecommendArguments>),
+    /// Measure how good answers are, against what is known
+    Evaluate {
+        /// What to measure
+        #[command(subcommand)]
+        what: Evaluated,
+    },
     /// Answer over HTTP
     Serve(Box<ServeArguments>),
     /// Say what an index would take, before building it
@@ -58,6 +68,13 @@ pub(crate) enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+}
+
+/// What may be measured.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Evaluated {
+    /// Recommendations, against what users did
+    Recommend(Box<EvaluateRecommendArguments>),
 }
 
 #[derive(Debug, Args)]
@@ -78,7 +95,8 @@ pub(crate) struct LoadArguments {
     /// The store to make
     #[arg(long, value_name = "STORE")]
     pub(crate) into: PathBuf,
-    /// The format of all files: edge-list, csv, tsv, matrix-market, parquet [default: found by name and content]
+    /// The format of all files: edge-list, csv, tsv, matrix-market, parquet; for users and items lightgcn, recbole, interactions
+    /// [default: found by name and content]
     #[arg(long)]
     pub(crate) format: Option<walkprint_loaders::Format>,
     /// Walk every edge in both directions
@@ -103,6 +121,8 @@ pub(crate) struct LoadArguments {
     /// type). Nodes that it does not name have no type
     #[arg(long, value_name = "FILE")]
     pub(crate) node_types: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) interactions: InteractionArguments,
     /// How nodes are numbered: breadth-first, degree, id [default: breadth-first; id where the graph lies in shards]
     #[arg(long)]
     pub(crate) order: Option<NodeOrder>,
@@ -123,6 +143,55 @@ pub(crate) struct LoadArguments {
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What concerns users and items only.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Users and items")]
+pub(crate) struct InteractionArguments {
+    /// Do not look at ratings: every interaction weighs 1
+    #[arg(long)]
+    pub(crate) implicit: bool,
+    /// Leave out interactions that are rated below this
+    #[arg(long, value_name = "RATING", allow_negative_numbers = true)]
+    pub(crate) min_rating: Option<f64>,
+    /// The column of times, in seconds [default: one that is called timestamp or time]
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) time_col: Option<String>,
+    /// Halve the weight of an interaction with every such time of its age: 30d, 12h, or seconds
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub(crate) half_life: Option<f64>,
+    /// The time that counts as now, in the unit of the times; what is newer is left out [default: the newest]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    pub(crate) as_of: Option<f64>,
+    /// A user and an item that come together several times: sum, last, error
+    #[arg(long, value_name = "WHAT", default_value_t = Duplicates::Sum)]
+    pub(crate) duplicates: Duplicates,
+    /// Hold out each user's newest interactions (last=1) or a random share of them (random=0.2)
+    #[arg(long, value_name = "WHICH", requires = "held_out")]
+    pub(crate) hold_out: Option<HoldOut>,
+    /// The key of a random share: another key, other interactions
+    #[arg(long, value_name = "KEY", default_value_t = 0, requires = "hold_out")]
+    pub(crate) hold_out_key: u64,
+    /// Where to write what is held out: `evaluate recommend --test` reads it
+    #[arg(long, value_name = "FILE", requires = "hold_out")]
+    pub(crate) held_out: Option<PathBuf>,
+}
+
+impl InteractionArguments {
+    /// An option that makes sense for interactions only, and was given.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let options = [
+            (self.implicit, "--implicit"),
+            (self.min_rating.is_some(), "--min-rating"),
+            (self.time_col.is_some(), "--time-col"),
+            (self.half_life.is_some(), "--half-life"),
+            (self.as_of.is_some(), "--as-of"),
+            (self.duplicates != Duplicates::Sum, "--duplicates"),
+            (self.hold_out.is_some(), "--hold-out"),
+        ];
+        options.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -455,6 +524,21 @@ fn paths(text: &str) -> Result<usize, String> {
         Ok(paths) if (1..=100).contains(&paths) => Ok(paths),
         _ => Err("expected a number from 1 to 100".into()),
     }
+}
+
+/// A time with a unit: `30d`, `12h`, `90`.
+fn seconds(text: &str) -> Result<f64, String> {
+    let number_end = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match &text[number_end.len()..] {
+        "" | "s" => 1.0,
+        "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        "w" => 604_800.0,
+        _ => return Err("expected a time such as 30d, 12h, 15min, 2w or 90 (seconds)".into()),
+    };
+    let value = number(number_end)? * unit;
+    if 0.0 < value && value.is_finite() { Ok(value) } else { Err("expected a time above 0".into()) }
 }
 
 fn type_weight(text: &str) -> Result<(String, f64), String> {

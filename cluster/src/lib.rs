@@ -34,6 +34,8 @@ pub mod sharded;
 
 pub mod batch;
 
+pub mod recommend;
+
 pub mod serve;
 
 pub mod server;

@@ -15,6 +15,8 @@ mod edges;
 
 mod together;
 
+mod interactions;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +29,7 @@ use walkprint_engine::store::{GraphEntry, Manifest, Store, StoreLock, TypesEntry
 use walkprint_loaders::{LoadOptions, LoadReport, Progress};
 use walkprint_walkers::alias;
 
+pub use interactions::{HeldOut, InteractionJob, load_interactions};
 pub use together::{check_order, imbalance, load_shards};
 
 use crate::error::{Error, Result};

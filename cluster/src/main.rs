@@ -3,6 +3,7 @@
 mod arguments;
 mod commands;
 mod joining;
+mod recommending;
 mod serving;
 mod shaping;
 mod terminal;
@@ -34,11 +35,13 @@ fn main() -> ExitCode {
         }
     };
     let done = match arguments.command {
-        Command::Load(load) => commands::load::run(load),
+        Command::Load(load) => commands::load::run(*load),
         Command::Gather(gather) => commands::gather::run(gather),
         Command::Index(index) => commands::index::run(index),
         Command::Query(query) => commands::query::run(query),
         Command::Batch(batch) => commands::batch::run(batch),
+        Command::Recommend(recommend) => commands::recommend::run(*recommend),
+        Command::Evaluate { what } => commands::evaluate::run(what),
         Command::Serve(serve) => commands::serve::run(*serve),
         Command::Plan(plan) => commands::plan::run(plan),
         Command::Inspect(inspect) => commands::inspect::run(inspect),

@@ -26,7 +26,10 @@ fn every_line_of_curl_is_answered_and_every_endpoint_has_one() {
     let graph = root().join("cluster/data/wordnet/wordnet.tsv.gz");
     let _ = run(place.path(), &["load", graph.to_str().expect("a plain path"), "--into", "words.wp"]).done();
     let _ = run(place.path(), &["index", "words.wp"]).done();
-    let server = HttpServer::start(place.path(), &["words.wp"]);
+    let likes = "user_id,item_id\nann,tea\nann,milk\nbob,tea\nbob,jam\n";
+    std::fs::write(place.path().join("likes.csv"), likes).expect("room for a small file");
+    let _ = run(place.path(), &["load", "likes.csv", "--into", "likes.wp"]).done();
+    let server = HttpServer::start(place.path(), &["words.wp", "likes.wp"]);
     let described: Value = server.get("/openapi.json").json();
     let mut missing: BTreeSet<&str> =
         described["paths"].as_object().expect("paths").keys().map(String::as_str).collect();

@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use anyhow::bail;
 use serde_json::json;
 use walkprint_cluster::error::Error;
-use walkprint_cluster::load::{LoadJob, LoadOutcome, LoadPhase, check_order, imbalance, load_shards, load_store};
+use walkprint_cluster::load::{
+    HeldOut, InteractionJob, LoadJob, LoadOutcome, LoadPhase, check_order, imbalance, load_interactions, load_shards,
+    load_store,
+};
 use walkprint_engine::graph::NodeOrder;
 use walkprint_engine::store::GraphEntry;
+use walkprint_loaders::interactions::{InteractionOptions, Preparation, are_interactions};
 use walkprint_loaders::{LoadOptions, LoadReport};
 
 use crate::arguments::LoadArguments;
@@ -19,6 +24,24 @@ const BAR: &str = "{spinner} {msg:<12} {bar:32} {bytes:>10}/{total_bytes:<10} {b
 
 pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
     let in_shards = arguments.shards.is_some() || arguments.together.are_given();
+    let columns = LoadOptions {
+        format: arguments.format,
+        source_col: arguments.source_col.clone(),
+        target_col: arguments.target_col.clone(),
+        weight_col: arguments.weight_col.clone(),
+        ..LoadOptions::default()
+    };
+    if are_interactions(&arguments.inputs, &columns)? {
+        if in_shards {
+            bail!("interactions of users with items are loaded by one process: leave out --hosts and --shards");
+        }
+        return run_interactions(arguments, &columns);
+    }
+    if let Some(option) = arguments.interactions.given() {
+        bail!(
+            "{option} is for users and items: the input needs columns user_id and item_id, or --format lightgcn, recbole or interactions"
+        );
+    }
     let job = LoadJob {
         inputs: arguments.inputs,
         options: LoadOptions {
@@ -52,9 +75,15 @@ pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
     } else {
         load(&arguments.into, &job, &stop)?
     };
-    if arguments.json {
+    show(&arguments.into, &outcome, arguments.json)?;
+    Ok(Outcome::Done)
+}
+
+/// Prints what was done.
+fn show(store: &Path, outcome: &LoadOutcome, as_json: bool) -> anyhow::Result<()> {
+    if as_json {
         print_json(&json!({
-            "store": arguments.into.display().to_string(),
+            "store": store.display().to_string(),
             "read": outcome.read,
             "graph": outcome.graph.report,
             "digest": outcome.graph.digest,
@@ -67,8 +96,45 @@ pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
             },
         }))?;
     } else {
-        print(&describe(&arguments.into, &outcome))?;
+        print(&describe(store, outcome))?;
     }
+    Ok(())
+}
+
+/// Loads users and items.
+fn run_interactions(arguments: LoadArguments, columns: &LoadOptions) -> anyhow::Result<Outcome> {
+    let only_edges = [
+        (arguments.undirected, "--undirected: interactions are walked both ways"),
+        (arguments.type_col.is_some(), "--type-col: interactions have no types"),
+        (!arguments.edge_weights.is_empty(), "--edge-weights: interactions have no types"),
+        (arguments.node_types.is_some(), "--node-types: nodes are users and items"),
+    ];
+    if let Some((_, why)) = only_edges.into_iter().find(|(given, _)| *given) {
+        bail!("leave out {why}");
+    }
+    let more = arguments.interactions;
+    let held_out =
+        more.hold_out.zip(more.held_out).map(|(which, file)| HeldOut { which, key: more.hold_out_key, file });
+    let job = InteractionJob {
+        inputs: arguments.inputs,
+        options: InteractionOptions {
+            time_col: more.time_col,
+            min_rating: more.min_rating,
+            ..InteractionOptions::of(columns)
+        },
+        preparation: Preparation {
+            implicit: more.implicit,
+            half_life: more.half_life,
+            as_of: more.as_of,
+            duplicates: more.duplicates,
+        },
+        held_out,
+        order: arguments.order.unwrap_or_default(),
+        replace: arguments.replace,
+    };
+    let stop = stop_flag()?;
+    let outcome = watched(|watch| load_interactions(&arguments.into, &job, &stop, watch))?;
+    show(&arguments.into, &outcome, arguments.json)?;
     Ok(Outcome::Done)
 }
 
@@ -162,6 +228,9 @@ fn describe(store: &Path, outcome: &LoadOutcome) -> String {
     ));
     let store = store.display();
     lines.push(match graph.shards.len() {
+        0 if read.format.holds_interactions() => {
+            format!("next      walkprint recommend {store} --all --out recommendations.parquet")
+        }
         0 => format!("next      walkprint index {store}"),
         shards => format!(
             "shards    {shards}, the largest {:.2} times the mean\n\

@@ -17,6 +17,10 @@ pub(crate) mod query;
 
 pub(crate) mod batch;
 
+pub(crate) mod recommend;
+
+pub(crate) mod evaluate;
+
 pub(crate) mod serve;
 
 pub(crate) mod inspect;

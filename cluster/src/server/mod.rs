@@ -36,6 +36,8 @@ mod answers;
 
 mod local;
 
+mod recommending;
+
 mod browse;
 
 mod health;
@@ -52,6 +54,7 @@ pub use access::{Keys, Scope};
 pub use listening::{Served, serve};
 pub use local::{Edge, LocalRequest};
 pub use problem::ProblemBody;
+pub use recommending::{RecommendBody, RecommendRequest, RecommendedItem};
 pub use reply::*;
 pub use request::{BatchRequest, DebiasBy, DebiasRequest, ExplainRequest, ExplainWith, Popularity, QueryRequest, Seed};
 pub use settings::{Bounds, Offer, Settings};

@@ -11,7 +11,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::app::App;
 use super::request::{DebiasBy, ExplainWith};
-use super::{answers, browse, health, local};
+use super::{answers, browse, health, local, recommending};
 
 /// A seed.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -139,6 +139,7 @@ pub(super) enum ExplainSchema {
     paths(
         answers::query,
         answers::batch,
+        recommending::recommend,
         local::local,
         browse::stores,
         browse::store,

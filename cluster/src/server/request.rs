@@ -128,6 +128,7 @@ fn one() -> f64 {
 }
 
 /// An id: a string, or an integer.
+#[derive(Debug, Clone)]
 pub(super) struct Id(pub(super) String);
 
 struct IdVisitor;

@@ -24,6 +24,7 @@ use walkprint_engine::store::{Manifest, Store};
 
 use crate::choice::{Wanted, choose_entry};
 use crate::error::Result;
+use crate::recommend::Audience;
 
 /// Restart probabilities without an index for which seats are kept: each keeps some ten bytes a node.
 const MOST_ODD_SEATS: usize = 4;
@@ -84,6 +85,8 @@ pub(super) struct World {
     seats: Mutex<HashMap<SeatKind, Vec<Seat>>>,
     /// Nodes of types that filters asked for.
     of_type: Mutex<HashMap<String, Arc<RoaringBitmap>>>,
+    /// Users and items, once somebody has asked for recommendations.
+    audience: Mutex<Option<Arc<Audience>>>,
 }
 
 impl World {
@@ -100,7 +103,7 @@ impl World {
         let entries = store.manifest().indexes.iter();
         let indexes = entries.map(|entry| store.index(&entry.name, &graph)).collect::<EngineResult<Vec<_>>>()?;
         let ground = Arc::new(Ground { graph, labels, kinds, indexes, inflow: Arc::default() });
-        Ok(World { store, ground, seats: Mutex::default(), of_type: Mutex::default() })
+        Ok(World { store, ground, seats: Mutex::default(), of_type: Mutex::default(), audience: Mutex::default() })
     }
 
     /// Opens what a store holds now, after every file that is not in `old` too has been compared with its checksums. Cost: the
@@ -178,6 +181,19 @@ impl World {
         let nodes = Arc::new(self.kinds().cloned().unwrap_or_default().nodes_of(kind)?);
         known.insert(kind.to_owned(), Arc::clone(&nodes));
         Ok(nodes)
+    }
+
+    /// The users and items. Cost: a pass over the edges, once.
+    ///
+    /// # Errors
+    /// When there are none, or a file is damaged.
+    pub(super) fn audience(&self) -> Result<Arc<Audience>> {
+        let mut known = self.audience.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(audience) = &*known {
+            return Ok(Arc::clone(audience));
+        }
+        let audience = Arc::new(Audience::new(self.graph(), self.labels(), self.kinds())?);
+        Ok(Arc::clone(known.insert(audience)))
     }
 
     /// Lets somebody answer, who is told to stop when the flag is set.

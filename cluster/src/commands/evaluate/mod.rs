@@ -1,0 +1,12 @@
+//! `walkprint evaluate`: how good answers are, against what is known.
+
+mod recommend;
+
+use crate::arguments::Evaluated;
+use crate::terminal::Outcome;
+
+pub(crate) fn run(what: Evaluated) -> anyhow::Result<Outcome> {
+    match what {
+        Evaluated::Recommend(arguments) => recommend::run(*arguments),
+    }
+}
