@@ -228,10 +228,10 @@ fn tuning_writes_a_preset_that_is_read_again() {
         let tuned =
             json_of(place, &["recommend", "likes.wp", "--user", "3", "--top", top, "--tune", "--write-preset", name]);
         let trials = tuned["tuned"]["trials"].as_array().expect("trials");
-        // The least larger regret, reckoned again from what both halves got.
+        // The least mean regret, reckoned again from what both halves got.
         let ndcg = |trial: &Value, half: usize| trial["ndcg"][half].as_f64().expect("a number");
         let best = [0, 1].map(|half| trials.iter().map(|trial| ndcg(trial, half)).fold(0.0, f64::max));
-        let regret = |trial: &Value| (1.0 - ndcg(trial, 0) / best[0]).max(1.0 - ndcg(trial, 1) / best[1]);
+        let regret = |trial: &Value| 1.0 - (ndcg(trial, 0) / best[0] + ndcg(trial, 1) / best[1]) / 2.0;
         let chosen = trials.iter().find(|trial| trial["settings"] == tuned["tuned"]["chosen"]).expect("it was tried");
         let least = trials.iter().map(regret).fold(f64::INFINITY, f64::min);
         assert!((regret(chosen) - least).abs() < 1e-12, "{chosen}");
