@@ -88,7 +88,7 @@ pub struct OutputFile {
 
 enum Way {
     Parquet(Box<ArrowWriter<BufWriter<File>>>, Arc<Schema>),
-    Csv(csv::Writer<BufWriter<File>>),
+    Csv(Box<csv::Writer<BufWriter<File>>>),
     Jsonl(BufWriter<File>),
 }
 
@@ -128,7 +128,7 @@ impl OutputFile {
                 let mut writer = csv::Writer::from_writer(file);
                 let header = writer.write_record(["user_id", "item_id", "score", "rank", "fallback"]);
                 header.map_err(|error| as_io(&unfinished, error))?;
-                Way::Csv(writer)
+                Way::Csv(Box::new(writer))
             }
             Format::Jsonl => Way::Jsonl(file),
         };

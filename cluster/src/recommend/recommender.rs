@@ -109,7 +109,9 @@ impl<'s> Recommender<'s> {
     pub fn scorer(&self) -> Result<Scorer<'_>> {
         let way = match (self.settings.model, &self.lists, self.ground) {
             (ModelKind::Walk, Some(lists), _) => Way::Lists(lists, Vec::new()),
-            (ModelKind::Walk, None, _) => Way::Walk(ShortWalker::new(&self.audience.sides, &self.settings.walks())?),
+            (ModelKind::Walk, None, _) => {
+                Way::Walk(Box::new(ShortWalker::new(&self.audience.sides, &self.settings.walks())?))
+            }
             (ModelKind::Ppr, _, Some((graph, labels))) => {
                 let answerer = Answerer::new(graph, labels, self.index.as_ref(), self.settings.restart_prob)?;
                 Way::Ppr(Box::new(match &self.inflow {
@@ -148,7 +150,7 @@ fn make_lists(audience: &Audience, settings: &Settings, keep: usize, work: (usiz
 }
 
 enum Way<'r> {
-    Walk(ShortWalker<'r>),
+    Walk(Box<ShortWalker<'r>>),
     Lists(&'r Lists, Vec<f64>),
     Ppr(Box<Answerer<'r>>),
     Popular,

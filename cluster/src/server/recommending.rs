@@ -110,7 +110,7 @@ pub(super) async fn recommend(
 impl RecommendRequest {
     /// The settings that are meant, when everything is in its range.
     fn settings(&self, bounds: &Bounds) -> Result<Settings, Problem> {
-        if self.user.is_some() == !self.items.is_empty() {
+        if self.user.is_some() != self.items.is_empty() {
             return Err(Problem::invalid("user", "give a user, or items, and not both"));
         }
         if bounds.seeds < self.items.len() {
