@@ -8,11 +8,11 @@
 //!
 //! | format | a line | file |
 //! |---|---|---|
-//! | `lightgcn` | `user item item …`, separated by blanks | [`lightgcn`] |
-//! | `recbole` | tabs, under a header `user_id:token`, `item_id:token`, … | [`table`] |
-//! | `interactions` | CSV or TSV under a header with columns for user and item; a row of a Parquet file | [`table`], [`columnar`] |
+//! | `lightgcn` | `user item item …`, separated by blanks | `lightgcn.rs` |
+//! | `recbole` | tabs, under a header `user_id:token`, `item_id:token`, … | `table.rs` |
+//! | `interactions` | CSV or TSV under a header with columns for user and item; a row of a Parquet file | `table.rs`, `columnar.rs` |
 //!
-//! Nothing is skipped silently, as everywhere in this crate. One thread reads: 5 to 10 million interactions a second.
+//! Nothing is skipped silently, as everywhere in this crate. One thread reads.
 
 mod names;
 
