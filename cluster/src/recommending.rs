@@ -40,6 +40,9 @@ pub(crate) struct RecommendArguments {
     /// How many items for each
     #[arg(long, short = 'k', default_value_t = 10, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) top: u32,
+    /// Write the lists of --neighbors: the items that go with each item. The format is that of the file's name
+    #[arg(long, value_name = "FILE", group = "whom")]
+    pub(crate) write_lists: Option<PathBuf>,
     /// Items that a user has already may be recommended
     #[arg(long)]
     pub(crate) with_seen: bool,
@@ -57,6 +60,13 @@ pub(crate) struct RecommendArguments {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl RecommendArguments {
+    /// Whether there is anybody to recommend to.
+    pub(crate) fn asks_for_somebody(&self) -> bool {
+        self.all || self.users.is_some() || !self.user.is_empty() || !self.items.is_empty()
+    }
 }
 
 /// `walkprint evaluate recommend`.

@@ -260,6 +260,26 @@ fn fingerprints_and_passes_agree_on_who_is_first() {
 }
 
 #[test]
+fn lists_are_what_goes_with_each_item_alone() {
+    let place = place();
+    let place = place.path();
+    let said = run(place, &["recommend", "likes.wp", "--neighbors", "4", "--write-lists", "lists.jsonl"]).done();
+    assert!(said.contains("entries to lists.jsonl"), "{said}");
+    let mut listed: BTreeMap<String, Vec<(String, f64)>> = BTreeMap::new();
+    for line in std::fs::read_to_string(place.join("lists.jsonl")).expect("a file").lines() {
+        let row: Value = serde_json::from_str(line).expect("JSON");
+        let text = |name: &str| row[name].as_str().expect("an id").to_owned();
+        listed.entry(text("item_id")).or_default().push((text("neighbor_id"), row["score"].as_f64().expect("a score")));
+    }
+    assert_eq!(listed.len(), likes().iter().map(|pair| pair.1).collect::<BTreeSet<_>>().len());
+    for item in ["0", "25", "41"] {
+        let alone = json_of(place, &["recommend", "likes.wp", "--items", item, "--top", "4"]);
+        assert_eq!(listed.get(item), Some(&items(&alone["results"])), "{item}");
+    }
+    run(place, &["recommend", "likes.wp", "--write-lists", "x.csv"]).refused(&["--neighbors"]);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let place = place();
     let place = place.path();

@@ -1,13 +1,17 @@
 //! `walkprint recommend`.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
-use walkprint_cluster::recommend::{Audience, Format, OutputFile, Row, Settings, write_all};
+use walkprint_cluster::recommend::{
+    Audience, Format, LISTED, OutputFile, RECOMMENDED, Recommender, Row, Settings, write_all,
+};
 use walkprint_engine::ids::canonical_integer;
 use walkprint_engine::labels::Labels;
+use walkprint_engine::query::two_sided::Lists;
 
 use crate::recommending::{Opened, RecommendArguments, table as tuning_table, tuned_as_json};
 use crate::terminal::{Outcome, count, duration, print, print_json, stop_flag};
@@ -22,6 +26,14 @@ pub(crate) fn run(arguments: RecommendArguments) -> anyhow::Result<Outcome> {
     let began = Instant::now();
     let work = (arguments.model.workers(), &*stop);
     let recommender = opened.recommender(&settings, arguments.model.index.as_deref(), work)?;
+    if let Some(path) = &arguments.write_lists {
+        write_lists(path, &recommender, labels, arguments.replace)?;
+        if !arguments.asks_for_somebody() {
+            let entries = recommender.lists().map_or(0, Lists::entries);
+            print(&format!("written   {} entries to {}\n", count(entries as u64), path.display()))?;
+            return Ok(Outcome::Done);
+        }
+    }
     let mut rows: Vec<Row> = Vec::new();
     let mut written = 0;
     let (asked, fallbacks);
@@ -43,7 +55,7 @@ pub(crate) fn run(arguments: RecommendArguments) -> anyhow::Result<Outcome> {
                 let format = arguments.format.or_else(|| Format::of(path)).unwrap_or(Format::Parquet);
                 let integers =
                     [integers(users.iter().map(|(_, id)| Ok(id.clone())))?, items_are_integers(audience, labels)?];
-                Some(OutputFile::create(path, format, integers, arguments.replace)?)
+                Some(OutputFile::create(path, format, (RECOMMENDED, integers), arguments.replace)?)
             }
             None => None,
         };
@@ -86,6 +98,27 @@ pub(crate) fn run(arguments: RecommendArguments) -> anyhow::Result<Outcome> {
     text += &format!("took      {}\n", duration(took));
     print(&text)?;
     Ok(Outcome::Done)
+}
+
+/// Writes the items that go with each item.
+fn write_lists(path: &Path, recommender: &Recommender<'_>, labels: &Labels, replace: bool) -> anyhow::Result<()> {
+    let Some(lists) = recommender.lists() else {
+        bail!("--write-lists writes the lists of --neighbors N: say how long")
+    };
+    let audience = recommender.audience();
+    let integers = items_are_integers(audience, labels)?;
+    let format = Format::of(path).unwrap_or(Format::Parquet);
+    let mut file = OutputFile::create(path, format, (LISTED, [integers; 2]), replace)?;
+    for place in 0..u32::try_from(lists.len())? {
+        let user_id = audience.item_id(labels, place)?;
+        let mut rows = Vec::new();
+        for (rank, best) in (1..).zip(lists.list(place)) {
+            let item_id = audience.item_id(labels, best.place)?;
+            rows.push(Row { user_id: user_id.clone(), item_id, score: best.score, rank, fallback: false });
+        }
+        file.write(rows)?;
+    }
+    Ok(file.finish()?)
 }
 
 /// `ID=WEIGHT`, or an id.

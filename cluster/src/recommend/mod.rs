@@ -27,7 +27,7 @@ mod tune;
 
 pub use audience::{Audience, Person};
 pub use metrics::{Evaluation, UserMetrics, evaluate};
-pub use output::{Format, OutputFile, Row, write_all};
+pub use output::{Format, LISTED, OutputFile, RECOMMENDED, Row, write_all};
 pub(crate) use recommender::personalized;
 pub use recommender::{Pick, Recommended, Recommender, Scorer};
 pub use settings::{ModelKind, PRESETS, Settings, Steps};

@@ -1,4 +1,5 @@
-//! Recommendations in files: `user_id, item_id, score, rank, fallback`, sorted by user and rank.
+//! Recommendations in files: `user_id, item_id, score, rank, fallback`, sorted by user and rank; and lists of items that go with an
+//! item, `item_id, neighbor_id, score, rank, fallback`.
 //!
 //! Ids are integers if all of their side are, else text. A file has its name only when it is whole.
 
@@ -29,6 +30,11 @@ use crate::error::{Error, Result};
 const AT_ONCE: usize = 64;
 /// Rows of a row group, about.
 const GROUP_ROWS: usize = 1 << 20;
+
+/// The columns of recommendations.
+pub const RECOMMENDED: [&str; 2] = ["user_id", "item_id"];
+/// The columns of lists.
+pub const LISTED: [&str; 2] = ["item_id", "neighbor_id"];
 
 /// How recommendations are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +87,7 @@ pub struct Row {
 pub struct OutputFile {
     path: PathBuf,
     unfinished: PathBuf,
+    heads: [&'static str; 2],
     integers: [bool; 2],
     way: Way,
     rows: Vec<Row>,
@@ -93,11 +100,17 @@ enum Way {
 }
 
 impl OutputFile {
-    /// Begins a file. `integers`: whether all ids of users, and of items, are integers.
+    /// Begins a file. `heads`: the names of the first two columns, [`RECOMMENDED`] or [`LISTED`]; `integers`: whether all ids in
+    /// each are integers.
     ///
     /// # Errors
     /// When there is a file already and `replace` is not set, or the disk refuses.
-    pub fn create(path: &Path, format: Format, integers: [bool; 2], replace: bool) -> Result<OutputFile> {
+    pub fn create(
+        path: &Path,
+        format: Format,
+        (heads, integers): ([&'static str; 2], [bool; 2]),
+        replace: bool,
+    ) -> Result<OutputFile> {
         if path.exists() && !replace {
             return Err(EngineError::Exists { path: path.to_owned() }.into());
         }
@@ -110,8 +123,8 @@ impl OutputFile {
             Format::Parquet => {
                 let id = |integers| if integers { DataType::Int64 } else { DataType::Utf8 };
                 let kinds = [
-                    ("user_id", id(integers[0])),
-                    ("item_id", id(integers[1])),
+                    (heads[0], id(integers[0])),
+                    (heads[1], id(integers[1])),
                     ("score", DataType::Float64),
                     ("rank", DataType::UInt32),
                     ("fallback", DataType::Boolean),
@@ -126,13 +139,13 @@ impl OutputFile {
             }
             Format::Csv => {
                 let mut writer = csv::Writer::from_writer(file);
-                let header = writer.write_record(["user_id", "item_id", "score", "rank", "fallback"]);
+                let header = writer.write_record([heads[0], heads[1], "score", "rank", "fallback"]);
                 header.map_err(|error| as_io(&unfinished, error))?;
                 Way::Csv(Box::new(writer))
             }
             Format::Jsonl => Way::Jsonl(file),
         };
-        Ok(OutputFile { path: path.to_owned(), unfinished, integers, way, rows: Vec::new() })
+        Ok(OutputFile { path: path.to_owned(), unfinished, heads, integers, way, rows: Vec::new() })
     }
 
     /// Writes rows.
@@ -140,7 +153,7 @@ impl OutputFile {
     /// # Errors
     /// When the disk refuses.
     pub fn write(&mut self, mut rows: Vec<Row>) -> Result<()> {
-        let path = &self.unfinished;
+        let (path, heads) = (&self.unfinished, self.heads);
         match &mut self.way {
             Way::Parquet(..) => {
                 self.rows.append(&mut rows);
@@ -157,7 +170,12 @@ impl OutputFile {
                 writer.write_record(fields).map_err(|error| as_io(path, error))
             }),
             Way::Jsonl(writer) => rows.iter().try_for_each(|row| {
-                let line = serde_json::to_string(row).expect("plain structs always serialize") + "\n";
+                let text = |text: &str| serde_json::to_string(text).expect("text always serializes");
+                let Row { user_id, item_id, score, rank, fallback } = row;
+                let ([first, second], user, item) = (heads, text(user_id), text(item_id));
+                let line = format!(
+                    "{{\"{first}\":{user},\"{second}\":{item},\"score\":{score:?},\"rank\":{rank},\"fallback\":{fallback}}}\n"
+                );
                 Ok(writer.write_all(line.as_bytes()).map_err(EngineError::io(path, "write"))?)
             }),
         }
