@@ -118,7 +118,8 @@ struct Once {
 /// # Errors
 /// When the graph, the index or igraph cannot be had, or a job fails.
 pub(crate) fn run(options: &Options) -> Result<Report> {
-    let python = if options.igraph_questions == 0 { None } else { Some(venv::python(options.venv.as_deref())?) };
+    let python =
+        if options.igraph_questions == 0 { None } else { Some(venv::python(venv::PEERS, options.venv.as_deref())?) };
     let asked = options.indexed.open()?;
     let key = options.indexed.graph.key;
     let mut report = Report::new("batch", asked.facts.clone());

@@ -138,7 +138,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     let mut systems = options.peers.clone();
     systems.sort_unstable();
     systems.dedup();
-    let python = venv::python(options.venv.as_deref())?;
+    let python = venv::python(venv::PEERS, options.venv.as_deref())?;
     let directory = tempfile::tempdir().context("could not make a temporary directory")?;
     let (store, facts) = options.graph.store(&directory.path().join("bench.wp"))?;
     let dangling = facts.dangling_nodes != 0;

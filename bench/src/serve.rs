@@ -15,6 +15,16 @@ mod speed;
 
 mod endurance;
 
+mod generations;
+
+mod same;
+
+mod stop;
+
+mod tenants;
+
+mod described;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -49,6 +59,15 @@ pub(crate) struct Options {
     /// Minutes of `memory`
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..))]
     minutes: u32,
+    /// Seconds of `generations`
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(16..))]
+    under_load: u32,
+    /// Requests of `described` to each endpoint, about
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    examples: u32,
+    /// Where Python packages of `described` go [default: walkprint-bench/venv-described in the user's cache]
+    #[arg(long, value_name = "DIR")]
+    venv: Option<PathBuf>,
     /// The key of all random numbers here
     #[arg(long, default_value_t = 0)]
     key: u64,
@@ -67,6 +86,16 @@ enum Part {
     Start,
     /// Resident memory under mixed load
     Memory,
+    /// New generations, and a broken one, published under load
+    Generations,
+    /// Random requests, beside the same to `walkprint query`
+    Same,
+    /// SIGTERM and SIGKILL under load
+    Stop,
+    /// Thousands of small stores in one directory
+    Tenants,
+    /// Whatever the server's own description of its API allows, and forbids, asked by schemathesis (needs python3)
+    Described,
 }
 
 /// What all parts have in common.
@@ -98,6 +127,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     report.parameters(json!({
         "parts": options.parts.iter().map(|part| format!("{part:?}").to_lowercase()).collect::<Vec<_>>(),
         "connections": options.connections, "seconds": options.seconds, "rounds": options.rounds, "key": options.key,
+        "minutes": options.minutes, "under_load": options.under_load, "examples": options.examples,
     }));
     for &part in &options.parts {
         eprintln!("part {part:?}");
@@ -106,6 +136,11 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
             Part::Combine => speed::run(&mut report, &scene, speed::COMBINE),
             Part::Start => endurance::start(&mut report, &scene),
             Part::Memory => endurance::memory(&mut report, &scene),
+            Part::Generations => generations::run(&mut report, &scene),
+            Part::Same => same::run(&mut report, &scene),
+            Part::Stop => stop::run(&mut report, &scene),
+            Part::Tenants => tenants::run(&mut report, &scene),
+            Part::Described => described::run(&mut report, &scene),
         };
         done.with_context(|| format!("part {part:?}"))?;
     }

@@ -1,4 +1,5 @@
-//! A Python environment of this program's own, with pinned versions of the libraries that Walkprint is compared with.
+//! Python environments of this program's own, with pinned versions: the libraries that Walkprint is compared with, and what asks a
+//! server whatever its description allows.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -6,8 +7,21 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// Exact versions, so that two runs compare with the same code.
-const REQUIREMENTS: &str = include_str!("../peers/requirements.txt");
+/// What an environment is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Purpose {
+    /// The environment's name in the user's cache.
+    name: &'static str,
+    /// Exact versions, so that two runs do the same.
+    requirements: &'static str,
+}
+
+/// The libraries that Walkprint is compared with.
+pub(crate) const PEERS: Purpose = Purpose { name: "venv", requirements: include_str!("../peers/requirements.txt") };
+/// What asks a server by its description.
+pub(crate) const DESCRIBED: Purpose =
+    Purpose { name: "venv-described", requirements: include_str!("serve/requirements.txt") };
+
 /// The file in an environment that says which requirements it meets.
 const MET: &str = "walkprint-bench-requirements.txt";
 
@@ -15,11 +29,12 @@ const MET: &str = "walkprint-bench-requirements.txt";
 ///
 /// # Errors
 /// When there is no python3, it cannot make environments, or the packages cannot be fetched or installed.
-pub(crate) fn python(directory: Option<&Path>) -> Result<PathBuf> {
-    let directory = directory.map_or_else(default_directory, |directory| Ok(directory.to_owned()))?;
+pub(crate) fn python(purpose: Purpose, directory: Option<&Path>) -> Result<PathBuf> {
+    let Purpose { name, requirements } = purpose;
+    let directory = directory.map_or_else(|| default_directory(name), |directory| Ok(directory.to_owned()))?;
     let python = directory.join("bin").join("python");
     let met = directory.join(MET);
-    if python.exists() && std::fs::read_to_string(&met).is_ok_and(|met| met == REQUIREMENTS) {
+    if python.exists() && std::fs::read_to_string(&met).is_ok_and(|met| met == requirements) {
         return Ok(python);
     }
     eprintln!("making a Python environment in {} (once)", directory.display());
@@ -27,27 +42,27 @@ pub(crate) fn python(directory: Option<&Path>) -> Result<PathBuf> {
     make.args(["-m", "venv"]).arg(&directory);
     finish(make, "python3 could not make an environment; Debian and Ubuntu have `venv` in the package python3-venv")?;
     let wanted = directory.join("requirements.txt");
-    std::fs::write(&wanted, REQUIREMENTS).with_context(|| format!("{}: could not write", wanted.display()))?;
+    std::fs::write(&wanted, requirements).with_context(|| format!("{}: could not write", wanted.display()))?;
     let mut install = Command::new(&python);
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&wanted);
-    finish(install, "pip could not install the peers; it needs the network once, and Python 3.11 or newer")?;
+    finish(install, "pip could not install what is needed; it needs the network once, and Python 3.11 or newer")?;
     std::fs::rename(&wanted, &met).with_context(|| format!("{}: could not rename", wanted.display()))?;
     Ok(python)
 }
 
-fn default_directory() -> Result<PathBuf> {
+fn default_directory(name: &str) -> Result<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
     let cache =
         cache.context("neither XDG_CACHE_HOME nor HOME is set: say with --venv where Python packages may go")?;
-    Ok(cache.join("walkprint-bench").join("venv"))
+    Ok(cache.join("walkprint-bench").join(name))
 }
 
 /// Runs a command to its end.
 fn finish(mut command: Command, hint: &str) -> Result<()> {
     let output = match command.output() {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            bail!("{} is not there: peers run in Python 3.11 or newer, install it first", program(&command))
+            bail!("{} is not there: this runs in Python 3.11 or newer, install it first", program(&command))
         }
         output => output.with_context(|| format!("could not start {}", program(&command)))?,
     };
@@ -70,8 +85,10 @@ mod tests {
 
     #[test]
     fn every_requirement_is_pinned() {
-        assert!(5 <= REQUIREMENTS.lines().count());
-        assert!(REQUIREMENTS.lines().all(|line| line.split("==").count() == 2), "{REQUIREMENTS}");
+        assert!(5 <= PEERS.requirements.lines().count());
+        for Purpose { requirements, .. } in [PEERS, DESCRIBED] {
+            assert!(requirements.lines().all(|line| line.split("==").count() == 2), "{requirements}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use walkprint_cluster::batch::{Format, Sources, Unknown};
 use walkprint_cluster::choice::precision_of;
 use walkprint_cluster::graph_mode::GraphMode;
 use walkprint_engine::graph::NodeOrder;
-use walkprint_engine::plan::{MOST_PATHS, Plan};
+use walkprint_engine::plan::{LEAST_RESTART_PROB, MOST_PATHS, Plan};
 use walkprint_engine::query::{Dangling, Method};
 use walkprint_loaders::interactions::{Duplicates, HoldOut};
 
@@ -493,7 +493,11 @@ fn precision(text: &str) -> Result<f64, String> {
 
 fn restart_prob(text: &str) -> Result<f64, String> {
     let value = number(text)?;
-    if 0.0 < value && value <= 1.0 { Ok(value) } else { Err("expected a number above 0 and at most 1".into()) }
+    if (LEAST_RESTART_PROB..=1.0).contains(&value) {
+        Ok(value)
+    } else {
+        Err(format!("expected a number of at least {LEAST_RESTART_PROB:e} and at most 1"))
+    }
 }
 
 fn damping(text: &str) -> Result<f64, String> {

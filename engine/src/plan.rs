@@ -20,6 +20,12 @@ pub const UNITS_PER_PACKET: u32 = 6;
 /// The most paths of one node that a big move may choose from.
 pub const MOST_PATHS: u32 = 1 << 10;
 
+/// The smallest restart probability: with one of 1e-30 the longest sums of an answer, some of its reciprocals squared, are still
+/// numbers, and no walk that anybody could wait for would notice the difference to a smaller one.
+pub const LEAST_RESTART_PROB: f64 = 1e-30;
+/// The restart probabilities that there are, in words.
+pub(crate) const RESTART_PROBS: &str = "at least 1e-30 and at most 1";
+
 /// The most walks one source may have.
 pub const MAX_WALKS: u64 = 1 << 24;
 
@@ -40,7 +46,7 @@ pub const USUAL_THRESHOLD: f64 = 2.5e-4;
 /// The parameters of an index.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The chance that a walk ends at a step, in (0, 1].
+    /// The chance that a walk ends at a step, from [`LEAST_RESTART_PROB`] to 1.
     pub restart_prob: f64,
     /// The least number of walks of a source.
     pub walks: u32,
@@ -83,9 +89,9 @@ impl Plan {
     /// # Errors
     /// When one is outside its range: the message names it as the command line does.
     pub fn check(&self) -> Result<()> {
-        if !(0.0 < self.restart_prob && self.restart_prob <= 1.0) {
+        if !(LEAST_RESTART_PROB..=1.0).contains(&self.restart_prob) {
             let got = self.restart_prob.to_string();
-            return Err(Error::Parameter { name: "restart_prob", expected: "above 0 and at most 1", got });
+            return Err(Error::Parameter { name: "restart_prob", expected: RESTART_PROBS, got });
         }
         if !(1..=MAX_WALKS).contains(&u64::from(self.walks)) {
             let got = self.walks.to_string();
@@ -193,6 +199,7 @@ mod tests {
     fn parameters_outside_their_range_are_refused() {
         let bad = [
             Plan { restart_prob: 0.0, ..Plan::default() },
+            Plan { restart_prob: f64::from_bits(1), ..Plan::default() },
             Plan { restart_prob: 1.1, ..Plan::default() },
             Plan { restart_prob: f64::NAN, ..Plan::default() },
             Plan { walks: 0, ..Plan::default() },

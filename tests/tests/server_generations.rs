@@ -169,6 +169,14 @@ fn stores_of_a_directory_are_opened_on_demand() {
         }
     });
     assert_eq!(client.health().expect("health").open_stores, 2);
+    // What was closed is not told of any more.
+    for tenant in 0..5 {
+        assert!(client.query(&format!("t{tenant}"), &QueryRequest::new(["a".into()])).is_ok());
+        let numbers = client.metrics().expect("numbers");
+        let told = numbers.lines().filter(|line| line.starts_with("walkprint_store_generation{")).count();
+        assert!((1..=2).contains(&told), "{numbers}");
+        assert!(numbers.contains(&format!("walkprint_store_generation{{store=\"t{tenant}\"}}")), "{numbers}");
+    }
     let list = client.stores(Some("t0")).expect("stores");
     assert_eq!(list.stores.iter().map(|store| store.name.as_str()).collect::<Vec<_>>(), ["t1", "t2", "t3", "t4"]);
     // A tenant that comes, and one that goes.

@@ -74,6 +74,11 @@ impl Server {
         proc_kib(&format!("/proc/{}/status", self.child.id()), "VmRSS")
     }
 
+    /// How many files and sockets it has open.
+    pub(super) fn descriptors(&self) -> Option<usize> {
+        Some(std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok()?.count())
+    }
+
     /// User and system time of the process, in seconds.
     pub(super) fn processor_seconds(&self) -> Option<f64> {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;

@@ -1,5 +1,6 @@
 //! The stores that are served: built once into a directory, and found there again.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,4 +61,41 @@ impl Stores {
         build_index(store.path(), &build, &Arc::new(BuildProgress::default()), &mut |_| {})?;
         Ok(path)
     }
+}
+
+/// All files below a directory by their path in it, with what is in them.
+///
+/// # Errors
+/// When something cannot be read.
+pub(super) fn files(directory: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![PathBuf::new()];
+    while let Some(below) = left.pop() {
+        let path = directory.join(&below);
+        let read = || format!("{}: could not read", path.display());
+        for entry in std::fs::read_dir(&path).with_context(read)? {
+            let entry = entry.with_context(read)?;
+            let name = below.join(entry.file_name());
+            if entry.file_type().with_context(read)?.is_dir() {
+                left.push(name);
+            } else {
+                found.insert(name, std::fs::read(entry.path()).with_context(read)?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Copies a store that nobody writes to.
+///
+/// # Errors
+/// When something cannot be read or written.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
+    for (name, bytes) in files(from)? {
+        let path = to.join(name);
+        let directory = path.parent().context("a file lies in a directory")?;
+        std::fs::create_dir_all(directory).with_context(|| format!("{}: could not make", directory.display()))?;
+        std::fs::write(&path, bytes).with_context(|| format!("{}: could not write", path.display()))?;
+    }
+    Ok(())
 }

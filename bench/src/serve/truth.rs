@@ -8,7 +8,9 @@ use walkprint_cluster::serve::{Printed, Provenance};
 use walkprint_cluster::server::{AnswerBody, QueryRequest};
 use walkprint_engine::graph::Graph;
 use walkprint_engine::index::Index;
+use walkprint_engine::kinds::Kinds;
 use walkprint_engine::labels::Labels;
+use walkprint_engine::plan::Plan;
 use walkprint_engine::query::{Answerer, Method, Question, Seeds};
 use walkprint_engine::store::Store;
 
@@ -40,19 +42,29 @@ impl Single {
 pub(super) struct Truth {
     pub(super) graph: Graph,
     pub(super) labels: Labels,
-    index: Index,
+    kinds: Option<Kinds>,
+    index: Option<Index>,
+    /// Of the manifest.
+    pub(super) generation: u64,
+    graph_digest: String,
 }
 
 impl Truth {
-    /// Opens the newest generation with its index `default`.
+    /// Opens the newest generation, with its index `default` if it has one.
     ///
     /// # Errors
-    /// When the store is damaged or has no such index.
+    /// When the store is damaged.
     pub(super) fn open(path: &Path) -> Result<Truth> {
         let store = Store::open(path)?;
-        let (graph, labels) = (store.graph()?, store.labels()?);
-        let index = store.index("default", &graph)?;
-        Ok(Truth { graph, labels, index })
+        let (graph, labels, kinds) = (store.graph()?, store.labels()?, store.kinds()?);
+        let index = store.index_entry("default").is_ok().then(|| store.index("default", &graph)).transpose()?;
+        let manifest = store.manifest();
+        let (generation, graph_digest) = (manifest.generation, manifest.graph.digest.clone());
+        Ok(Truth { graph, labels, kinds, index, generation, graph_digest })
+    }
+
+    fn restart_prob(&self) -> f64 {
+        self.index.as_ref().map_or(Plan::default().restart_prob, |index| index.plan().restart_prob)
     }
 
     /// Who answers.
@@ -60,8 +72,7 @@ impl Truth {
     /// # Errors
     /// When the files do not belong together.
     pub(super) fn answerer(&self) -> Result<Answerer<'_>> {
-        let restart_prob = self.index.plan().restart_prob;
-        Ok(Answerer::new(&self.graph, &self.labels, Some(&self.index), restart_prob)?)
+        Ok(Answerer::new(&self.graph, &self.labels, self.index.as_ref(), self.restart_prob())?)
     }
 
     /// What the server should answer, in the form of [`comparable`].
@@ -70,10 +81,13 @@ impl Truth {
     /// When the question cannot be answered.
     pub(super) fn expected(&self, answerer: &mut Answerer<'_>, asked: &Single) -> Result<String> {
         let answer = answerer.answer(&asked.question(&self.labels)?)?;
+        // As the program says it: exact answers come of no index.
+        let used = self.index.as_ref().filter(|_| !matches!(answer.method, Method::Exact | Method::Block));
+        let (graph_digest, restart_prob) = (self.graph_digest.as_str(), self.restart_prob());
         let printed = Printed {
             answer: &answer,
-            kinds: None,
-            from: Provenance::of(self.index.entry()),
+            kinds: self.kinds.as_ref(),
+            from: Provenance { index: used.map(Index::entry), graph_digest, restart_prob },
             took_us: Some(0),
             store: None,
             explanation: None,

@@ -153,7 +153,8 @@ async fn attempt(
 /// Many questions about one store, all answered from the same generation.
 ///
 /// With `Accept: application/x-ndjson` each answer is sent as a line as soon as it and all before it are ready; a question that
-/// cannot be answered gives a line `{"problem": …}` and is no reason to give up on the others.
+/// cannot be answered gives a line `{"problem": …}` and is no reason to give up on the others. A batch in which some value is outside
+/// its range is refused as a whole, by its place.
 #[utoipa::path(
     post, path = "/v1/stores/{store}/query/batch", tag = "questions",
     params(("store" = String, Path, description = "The store's name", example = "wordnet")),
@@ -178,6 +179,9 @@ pub(super) async fn batch(
     if most < queries.len() {
         let what = format!("{} questions are more than this server takes at once: {most}", queries.len());
         return Err(Problem::invalid("queries", what));
+    }
+    for (at, query) in queries.iter().enumerate() {
+        query.check(&app.settings.bounds).map_err(|problem| problem.inside(&format!("queries[{at}]")))?;
     }
     if app.settings.queue <= app.compute.waiting().1 {
         return Err(app.refused(Refusal::Full { retry_after: 1 }));

@@ -4,6 +4,7 @@
 //! over. (Test: `tests/tests/server_signals.rs`.)
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::pin::Pin;
@@ -15,6 +16,8 @@ use axum_server::accept::{Accept, DefaultAcceptor};
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
 use hyper_util::rt::TokioTimer;
+use rustix::net::sockopt::set_tcp_user_timeout;
+use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use walkprint_engine::error::Error as EngineError;
 
@@ -70,15 +73,15 @@ async fn run(
     stop: impl Future<Output = ()> + Send + 'static,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<Served> {
-    let path = Path::new("--listen").join(settings.listen.to_string());
+    let refused = |error| cannot_listen(settings.listen, &error);
     // Before stores are opened: an address that is taken is known at once.
-    let listener = TcpListener::bind(settings.listen).map_err(EngineError::io(&path, "listen"))?;
-    let address = listener.local_addr().map_err(EngineError::io(&path, "listen"))?;
+    let listener = TcpListener::bind(settings.listen).map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
     let tls = match &settings.tls {
         Some((certificate, key)) => Some(tls(certificate, key).await?),
         None => None,
     };
-    let stop_within = settings.stop_within;
+    let (stop_within, taken_within) = (settings.stop_within, settings.timeout);
     let app = Arc::new(App::new(settings)?);
     let pages = router(Arc::clone(&app));
     let handle = Handle::new();
@@ -93,21 +96,34 @@ async fn run(
         stopping.cut();
         stopped.shutdown();
     });
-    let failed = EngineError::io(&path, "listen");
-    let server = axum_server::from_tcp(listener).map_err(EngineError::io(&path, "listen"))?.handle(handle);
+    let refused = |error| cannot_listen(address, &error);
+    let server = axum_server::from_tcp(listener).map_err(refused)?.handle(handle);
     ready(address);
     let permits = Arc::clone(&app.connections);
     let service = pages.into_make_service();
     let served = match tls {
-        None => bounded(server.acceptor(Counted { inner: DefaultAcceptor::new(), permits })).serve(service).await,
+        None => {
+            let inner = DefaultAcceptor::new();
+            bounded(server.acceptor(Bounded { inner, permits, taken_within })).serve(service).await
+        }
         Some(config) => {
-            bounded(server.acceptor(Counted { inner: RustlsAcceptor::new(config), permits })).serve(service).await
+            let inner = RustlsAcceptor::new(config);
+            bounded(server.acceptor(Bounded { inner, permits, taken_within })).serve(service).await
         }
     };
-    served.map_err(failed)?;
+    served.map_err(refused)?;
     after.abort();
     app.compute.end();
     Ok(Served { cut: app.were_cut() })
+}
+
+fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Error {
+    let hint = match error.kind() {
+        ErrorKind::AddrInUse => "somebody listens there already; take another port, or 0 for any that is free",
+        ErrorKind::PermissionDenied => "the system does not allow it; ports below 1024 are the administrator's",
+        _ => "it must be an address of this machine",
+    };
+    Error::Request { what: format!("--listen {address}: {error}: {hint}") }
 }
 
 /// What a connection may take.
@@ -137,11 +153,14 @@ async fn tls(certificate: &Path, key: &Path) -> Result<RustlsConfig> {
     })
 }
 
-/// Takes no more connections than there are permits: who comes too many is hung up on.
+/// Takes no more connections than there are permits: who comes too many is hung up on. **Who asks and does not take the answer
+/// is hung up on, too**, so that nobody keeps a permit, and the answer in memory, for nothing. (Test: `tests/tests/server_bad_input.rs`.)
 #[derive(Clone)]
-struct Counted<A> {
+struct Bounded<A> {
     inner: A,
     permits: Arc<Semaphore>,
+    /// How long nothing of what was sent may be taken.
+    taken_within: Duration,
 }
 
 /// A service that gives its permit back when its connection ends.
@@ -151,16 +170,18 @@ struct Permitted<S> {
     _permit: Arc<OwnedSemaphorePermit>,
 }
 
-impl<A, I, S> Accept<I, S> for Counted<A>
+impl<A, S> Accept<TcpStream, S> for Bounded<A>
 where
-    A: Accept<I, S>,
+    A: Accept<TcpStream, S>,
     A::Future: Send + 'static,
 {
     type Stream = A::Stream;
     type Service = Permitted<A::Service>;
     type Future = Pin<Box<dyn Future<Output = std::io::Result<(Self::Stream, Self::Service)>> + Send>>;
 
-    fn accept(&self, stream: I, service: S) -> Self::Future {
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        // Where the system cannot do it, the connection is as it was.
+        let _ = set_tcp_user_timeout(&stream, u32::try_from(self.taken_within.as_millis()).unwrap_or(u32::MAX));
         let permit = Arc::clone(&self.permits).try_acquire_owned();
         let accepting = self.inner.accept(stream, service);
         Box::pin(async move {

@@ -55,9 +55,9 @@ pub struct LocalRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub top: Option<usize>,
-    /// The restart probability, above 0 and at most 1 [default: 0.15].
+    /// The restart probability, at least 1e-30 and at most 1 [default: 0.15].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(exclusive_minimum = 0, maximum = 1)]
+    #[schema(minimum = 1e-30, maximum = 1)]
     pub restart_prob: Option<f64>,
     /// What a walk does at a node without out-edges [default: restart].
     #[serde(default, skip_serializing_if = "Option::is_none")]

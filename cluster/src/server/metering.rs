@@ -16,6 +16,7 @@
 //! | `walkprint_mapped_bytes` | `store`, `state`: mapped, resident | memory maps of its files |
 //! | `walkprint_resident_bytes` | | the whole process |
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram};
@@ -23,7 +24,8 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use walkprint_engine::query::Method;
 
 use super::app::App;
-use super::residency;
+use super::catalog::Shelf;
+use super::residency::{self, Mapped};
 use crate::telemetry::resident_bytes;
 
 /// Bounds of the buckets of times, in seconds.
@@ -140,19 +142,33 @@ impl Metering {
             metrics::gauge!("walkprint_queue_length", "queue" => "long").set(long as f64);
             metrics::gauge!("walkprint_open_stores").set(shelves.len() as f64);
             metrics::gauge!("walkprint_resident_bytes").set(resident_bytes() as f64);
-            for (shelf, maps) in shelves.iter().zip(maps) {
-                let name = || shelf.name().to_owned();
-                let refused = f64::from(u8::from(shelf.refused().is_some()));
-                metrics::gauge!("walkprint_store_generation", "store" => name()).set(shelf.world().generation() as f64);
-                metrics::gauge!("walkprint_store_refused", "store" => name()).set(refused);
-                metrics::gauge!("walkprint_mapped_bytes", "store" => name(), "state" => "mapped")
-                    .set(maps.mapped as f64);
-                metrics::gauge!("walkprint_mapped_bytes", "store" => name(), "state" => "resident")
-                    .set(maps.resident as f64);
-            }
         });
-        self.handle.render()
+        self.handle.render() + &of_stores(&shelves, &maps)
     }
+}
+
+/// What is told of each open store. **A store that was closed is not told of any more**, so that thousands of tenants leave nothing
+/// behind; a registry of numbers would keep all that it ever had. (Test: `tests/tests/server_generations.rs`.) Names of stores have no sign that
+/// would have to be escaped.
+fn of_stores(shelves: &[Arc<Shelf>], maps: &[Mapped]) -> String {
+    let (mut generations, mut refusals, mut mapped) = (String::new(), String::new(), String::new());
+    for (shelf, maps) in shelves.iter().zip(maps) {
+        let (name, refused) = (shelf.name(), u8::from(shelf.refused().is_some()));
+        generations += &format!("walkprint_store_generation{{store=\"{name}\"}} {}\n", shelf.world().generation());
+        refusals += &format!("walkprint_store_refused{{store=\"{name}\"}} {refused}\n");
+        for (state, bytes) in [("mapped", maps.mapped), ("resident", maps.resident)] {
+            mapped += &format!("walkprint_mapped_bytes{{store=\"{name}\",state=\"{state}\"}} {bytes}\n");
+        }
+    }
+    [
+        ("walkprint_store_generation", "The generation that answers", generations),
+        ("walkprint_store_refused", "1 while a newer generation was refused", refusals),
+        ("walkprint_mapped_bytes", "Memory maps of a store's files", mapped),
+    ]
+    .into_iter()
+    .filter(|(.., lines)| !lines.is_empty())
+    .map(|(name, what, lines)| format!("# HELP {name} {what}\n# TYPE {name} gauge\n{lines}\n"))
+    .collect()
 }
 
 fn describe() {
@@ -166,8 +182,5 @@ fn describe() {
     metrics::describe_gauge!("walkprint_requests_under_way", "Requests that are being answered");
     metrics::describe_gauge!("walkprint_connections", "Open connections");
     metrics::describe_gauge!("walkprint_open_stores", "Stores that are open");
-    metrics::describe_gauge!("walkprint_store_generation", "The generation that answers");
-    metrics::describe_gauge!("walkprint_store_refused", "1 while a newer generation was refused");
-    metrics::describe_gauge!("walkprint_mapped_bytes", "Memory maps of a store's files");
     metrics::describe_gauge!("walkprint_resident_bytes", "Resident memory of the process");
 }

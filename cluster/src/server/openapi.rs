@@ -34,8 +34,9 @@ pub(super) struct WeightedSchema {
     /// The id.
     id: IdSchema,
     /// Its weight among the seeds, at least 0 [default: 1].
+    #[serde(default)]
     #[schema(minimum = 0)]
-    weight: Option<f64>,
+    weight: f64,
 }
 
 /// An id.
@@ -80,8 +81,9 @@ pub(super) struct NamedEdgeSchema {
     /// The node that it leads to.
     target: IdSchema,
     /// Its weight, at least 0 [default: 1].
+    #[serde(default)]
     #[schema(minimum = 0)]
-    weight: Option<f64>,
+    weight: f64,
 }
 
 /// How a question is answered: the cheapest that fits; the seeds' own walks only; pushing, then walks; passes over all edges; to a

@@ -164,6 +164,12 @@ impl Problem {
         Problem { field: Some(field.into()), ..self }
     }
 
+    /// The same problem of a part of a request.
+    pub(super) fn inside(self, part: &str) -> Problem {
+        let field = self.field.map_or(part.to_owned(), |field| format!("{part}.{field}"));
+        Problem { detail: format!("{field}: {}", self.detail), field: Some(field), ..self }
+    }
+
     pub(super) fn about(self, id: impl Into<String>) -> Problem {
         Problem { id: Some(id.into()), ..self }
     }

@@ -11,6 +11,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
+use walkprint_engine::plan::LEAST_RESTART_PROB;
 use walkprint_engine::query::{Dangling, Debias, ExplainSettings, Method, PopularityKind, Question, Seeds, Shape};
 
 use super::compute::Length;
@@ -21,6 +22,8 @@ use crate::choice::{Wanted, precision_of};
 
 /// Edges from which on passing over all of them takes longer than short work may.
 const LONG_EDGES: usize = 300_000;
+/// The largest power of debias.
+const LARGEST_POWER: f64 = 10.0;
 /// The most paths of a result that may be asked for.
 const MOST_PATHS: usize = 100;
 /// The most seeds whose contributions may be asked for.
@@ -84,17 +87,17 @@ pub struct QueryRequest {
     /// The index to ask [default: the one named default, or the first that fits].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<String>,
-    /// The restart probability, above 0 and at most 1 [default: the index's own].
+    /// The restart probability, at least 1e-30 and at most 1 [default: the index's own].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(exclusive_minimum = 0, maximum = 1)]
+    #[schema(minimum = 1e-30, maximum = 1)]
     pub restart_prob: Option<f64>,
 }
 
-/// Many questions.
+/// Many questions. Each is answered by itself, and may fail by itself; but one with a value that none may have refuses them all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BatchRequest {
-    /// The questions; each is answered by itself, and may fail by itself.
+    /// The questions.
     #[schema(min_items = 1)]
     pub queries: Vec<QueryRequest>,
 }
@@ -127,6 +130,11 @@ fn one() -> f64 {
     1.0
 }
 
+/// An integer as ids may be integers.
+fn integer<E: de::Error>(id: u64) -> Result<i64, E> {
+    i64::try_from(id).map_err(|_| E::custom(format!("ids that are integers are below 2^63; send {id} as a string")))
+}
+
 /// An id: a string, or an integer.
 #[derive(Debug, Clone)]
 pub(super) struct Id(pub(super) String);
@@ -153,7 +161,7 @@ impl Visitor<'_> for IdVisitor {
     }
 
     fn visit_u64<E: de::Error>(self, id: u64) -> Result<Id, E> {
-        Ok(Id(id.to_string()))
+        integer(id).map(|id| Id(id.to_string()))
     }
 }
 
@@ -181,7 +189,7 @@ impl<'de> Visitor<'de> for SeedVisitor {
     }
 
     fn visit_u64<E: de::Error>(self, id: u64) -> Result<Seed, E> {
-        Ok(Seed { id: id.to_string(), weight: 1.0 })
+        integer(id).map(|id| Seed { id: id.to_string(), weight: 1.0 })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Seed, A::Error> {
@@ -301,6 +309,13 @@ impl QueryRequest {
 
     /// Checks what can be checked without the store.
     pub(super) fn check(&self, bounds: &Bounds) -> Result<(), Problem> {
+        if self.seeds.is_empty() {
+            return Err(Problem::invalid("seeds", "there are none; name at least one node"));
+        }
+        if let Some((at, seed)) = self.seeds.iter().enumerate().find(|(_, seed)| seed.weight < 0.0) {
+            let what = format!("{:?} has weight {}; a weight is not negative", seed.id, seed.weight);
+            return Err(Problem::invalid(format!("seeds[{at}].weight"), what));
+        }
         if bounds.seeds < self.seeds.len() {
             let got = self.seeds.len();
             return Err(Problem::invalid(
@@ -333,9 +348,23 @@ impl QueryRequest {
                 return Err(Problem::invalid("explain.seeds", format!("from 1 to {MOST_TOLD} seeds, got {seeds}")));
             }
         }
-        if let Some(restart_prob) = self.restart_prob.filter(|prob| !(0.0 < *prob && *prob <= 1.0)) {
-            let what = format!("restart_prob must be above 0 and at most 1, got {restart_prob}");
+        if let Some(restart_prob) = self.restart_prob.filter(|prob| !(LEAST_RESTART_PROB..=1.0).contains(prob)) {
+            let what =
+                format!("restart_prob must be at least {LEAST_RESTART_PROB:e} and at most 1, got {restart_prob}");
             return Err(Problem::invalid("restart_prob", what));
+        }
+        if let Some(precision) = self.precision.filter(|precision| !(0.0 < *precision && *precision < 1.0)) {
+            return Err(Problem::invalid(
+                "precision",
+                format!("precision must be above 0 and below 1, got {precision}"),
+            ));
+        }
+        let power = self.debias.map(|debias| match debias {
+            DebiasRequest::Power(power) | DebiasRequest::By(DebiasBy { power, .. }) => power,
+        });
+        if let Some(power) = power.filter(|power| !(0.0..=LARGEST_POWER).contains(power)) {
+            let what = format!("the power of debias must be from 0 to {LARGEST_POWER}, got {power}");
+            return Err(Problem::invalid("debias", what));
         }
         if let Some(residual) = self.residual.filter(|residual| !(LEAST_RESIDUAL..1.0).contains(residual)) {
             let what = format!("residual must be at least {LEAST_RESIDUAL:e} and below 1, got {residual}");

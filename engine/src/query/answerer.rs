@@ -24,6 +24,7 @@ use crate::graph::{Graph, Inflow};
 use crate::ids::{MAX_NODES, NodeId};
 use crate::index::Index;
 use crate::labels::Labels;
+use crate::plan::{LEAST_RESTART_PROB, RESTART_PROBS};
 
 /// Nodes and edges of a graph on which [`Method::Auto`] asks no estimate: an exact answer takes some milliseconds.
 const CHEAP_EXACT: u64 = 50_000;
@@ -134,7 +135,7 @@ impl<'a> Answerer<'a> {
     /// Makes room for answers. Without an index only [`Method::Exact`] is possible.
     ///
     /// # Errors
-    /// When the restart probability is outside (0, 1] or not the index's own, or when graph, labels and index do not
+    /// When the restart probability is below [`LEAST_RESTART_PROB`], above 1 or not the index's own, or when graph, labels and index do not
     /// belong together.
     pub fn new(
         graph: &'a Graph,
@@ -142,9 +143,9 @@ impl<'a> Answerer<'a> {
         index: Option<&'a Index>,
         restart_prob: f64,
     ) -> Result<Answerer<'a>> {
-        if !(0.0 < restart_prob && restart_prob <= 1.0) {
+        if !(LEAST_RESTART_PROB..=1.0).contains(&restart_prob) {
             let got = restart_prob.to_string();
-            return Err(Error::Parameter { name: "restart_prob", expected: "above 0 and at most 1", got });
+            return Err(Error::Parameter { name: "restart_prob", expected: RESTART_PROBS, got });
         }
         let nodes = graph.nodes();
         if MAX_NODES < nodes as u64 {

@@ -33,6 +33,9 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Between the words of a list of stores, as it is told: no path has it.
+const BETWEEN: char = '\0';
+
 /// How the log is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Log {
@@ -160,7 +163,7 @@ fn offers(layers: &mut Layers<'_>, typed: &[String]) -> Result<Vec<Offer>> {
     } else {
         (Vec::new(), Origin::Usual)
     };
-    layers.told.push((name.to_owned(), words.join(" "), origin.to_string()));
+    layers.told.push((name.to_owned(), words.join(&BETWEEN.to_string()), origin.to_string()));
     words.iter().map(|word| Offer::parse(word).map_err(anyhow::Error::from)).collect()
 }
 
@@ -274,7 +277,7 @@ impl Configuration {
             .map(|(name, value, origin)| {
                 let quoted = match name.as_str() {
                     "stores" => {
-                        let words = value.split(' ').filter(|word| !word.is_empty());
+                        let words = value.split(BETWEEN).filter(|word| !word.is_empty());
                         format!("[{}]", words.map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", "))
                     }
                     _ if value.parse::<f64>().is_ok() || value == "true" || value == "false" => value.clone(),
@@ -339,6 +342,18 @@ mod tests {
         // What is shown may be used as a file.
         let again = configured(&[], &[], Some(&text)).unwrap();
         assert_eq!((again.settings.queue, again.settings.bounds), (9, configuration.settings.bounds));
+    }
+
+    #[test]
+    fn paths_with_blanks_are_shown_as_they_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("my stores");
+        std::fs::create_dir(&path).unwrap();
+        let configuration = configured(&[path.to_str().unwrap()], &[], None).unwrap();
+        let text = configuration.text();
+        assert!(text.contains(&format!("stores = [{path:?}]")), "{text}");
+        let again = configured(&[], &[], Some(&text)).unwrap();
+        assert_eq!(again.settings.offers, [Offer::Directory(path)]);
     }
 
     #[test]

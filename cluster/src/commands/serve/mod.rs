@@ -98,7 +98,9 @@ fn begin_log(log: &Log) {
         .with_timer(SystemTime)
         .with_target(false)
         .with_max_level(log.level)
-        .with_ansi(false);
+        .with_ansi(false)
+        // It would be said on stderr, where nothing can be said, by a macro that panics then.
+        .log_internal_errors(false);
     // Nothing else in this program begins a log.
     let _ = if log.json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
 }

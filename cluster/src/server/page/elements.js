@@ -33,6 +33,12 @@ export function percent(share) {
   return share > 0 ? `${(share * 100).toPrecision(2)} %` : "0 %";
 }
 
+/** Milliseconds, or seconds where they are many. */
+export function duration(milliseconds) {
+  if (1000 <= milliseconds) return `${(milliseconds / 1000).toFixed(1)} s`;
+  return 10 <= milliseconds ? `${Math.round(milliseconds)} ms` : `${milliseconds.toPrecision(2)} ms`;
+}
+
 export function number(value) {
   if (value === 0) return "0";
   return Math.abs(value) < 1e-4 || 1e5 <= Math.abs(value) ? value.toExponential(2) : value.toPrecision(4);

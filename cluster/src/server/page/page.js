@@ -3,7 +3,7 @@
 
 import { hasKey, neighbors, nodes, Problem, query, store, stores, useKey } from "./api.js";
 import { combobox } from "./combobox.js";
-import { drawn, element, number, percent, short } from "./elements.js";
+import { drawn, duration, element, number, percent, short } from "./elements.js";
 import { graph } from "./graph.js";
 
 const at = (id) => document.getElementById(id);
@@ -124,7 +124,7 @@ async function chooseStore(name) {
   at("store-facts").textContent = `${count(facts.nodes)} nodes, ${count(facts.edges)} ${facts.weighted ? "weighted " : ""}edges, generation ${facts.generation}`
     + (facts.refused ? "; a newer generation is broken and was refused" : "");
   const options = facts.indexes.map((index) => element("option", { value: index.name }, `${index.name}, restart ${index.restart_prob}`));
-  const usual = facts.indexes.length ? "as the server chooses" : "none: answers are exact";
+  const usual = facts.indexes.length ? "any that fits" : "none: answers are exact";
   at("index").replaceChildren(element("option", { value: "" }, usual), ...options);
   at("index").value = asked.index;
   at("kinds").replaceChildren(...facts.node_types.map((kind) => element("option", { value: `type:${kind}` })));
@@ -171,8 +171,8 @@ function showProblem(error) {
 
 /** `queue;dur=0.03, answer;dur=2.1` in words. */
 function inWords(timing, milliseconds) {
-  const stages = [...timing.matchAll(/(\w+);dur=([\d.]+)/g)].map(([, name, time]) => `${name} ${Number(time).toPrecision(2)} ms`);
-  return [...stages, `there and back ${milliseconds.toPrecision(2)} ms`].join(", ");
+  const stages = [...timing.matchAll(/(\w+);dur=([\d.]+)/g)].map(([, name, time]) => `${name} ${duration(Number(time))}`);
+  return [...stages, `there and back ${duration(milliseconds)}`].join(", ");
 }
 
 function showAnswer(body, timing, milliseconds) {
@@ -182,8 +182,10 @@ function showAnswer(body, timing, milliseconds) {
     : `estimated: all scores together off by about ${number(status.l1_error)}`;
   const by = index.name ? `, index ${index.name}` : "";
   const few = truncated ? " Fewer nodes than asked for can be reached and pass the filters." : "";
-  at("summary").textContent = `${results.length} ${results.length === 1 ? "result" : "results"} by ${method}${by}, restart probability ${index.restart_prob}, dangling ${dangling}, generation ${from.generation}; ${sure}. `
-    + `${inWords(timing, milliseconds)}.${few}`;
+  at("summary").replaceChildren(
+    `${results.length} ${results.length === 1 ? "result" : "results"} by ${method}${by}, restart probability ${index.restart_prob}, dangling ${dangling}, generation ${from.generation}; ${sure}.${few} `,
+    element("small", {}, `${inWords(timing, milliseconds)}.`),
+  );
   const explained = new Map(body.explanation.results.map((result) => [result.id, result]));
   const most = Math.max(...results.map((result) => result.score + result.std_error), Number.MIN_VALUE);
   const rows = results.map((result) => {
