@@ -96,8 +96,6 @@ fn a_million_seeds_and_enormous_numbers_are_refused_soon() {
     let words: Vec<String> = (0..1_000_000).map(|seed| format!("\"id:{}\"", seed % 1000)).collect();
     let many = server.post(path, &format!("{{\"seeds\":[1],\"only\":[{}]}}", words.join(","))).problem();
     assert_eq!((many.status, many.field.as_deref()), (422, Some("only")), "{many:?}");
-    let much = server.post(path, &format!("{{\"seeds\":[{}]}}", seeds(6_000_000))).problem();
-    assert_eq!(much.status, 413, "{much:?}");
     for top in ["100001", "4294967296", "18446744073709551615"] {
         let problem = server.post(path, &format!("{{\"seeds\":[1],\"top\":{top}}}")).problem();
         assert_eq!((problem.status, problem.field.as_deref()), (422, Some("top")), "{problem:?}");

@@ -67,7 +67,7 @@ pub(super) fn run(report: &mut Report, scene: &Scene<'_>) -> Result<()> {
     let store = scene.stores.of(Known::WordNet)?;
     let place = tempfile::tempdir().context("could not make a temporary directory")?;
     let server =
-        Server::start(&scene.program, &[format!("wordnet={}", store.display()), "--timeout".into(), "1".into()])?;
+        Server::start(&scene.program, &[format!("wordnet={}", store.display()), "--timeout".into(), "0.3".into()])?;
     for (case, text) in [("any names", ""), ("names that exist", NAMES)] {
         let settings = place.path().join("schemathesis.toml");
         std::fs::write(&settings, format!("{text}{ALLOWED}")).context("could not write settings")?;
