@@ -354,6 +354,9 @@ pub fn anything(draws: &mut Draws) -> Vec<u8> {
         for _ in 0..draws.below(4) {
             change(draws, &mut raw, 0);
         }
+        if raw.is_empty() {
+            raw.push(0);
+        }
         raw[0] = 0;
         return raw;
     }

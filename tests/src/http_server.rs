@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct HttpServer {
     child: Option<Child>,
+    /// Kills the server when this process ends without dropping it, as servers that several tests share are never dropped.
+    watch: Child,
     /// Where it answers, as `127.0.0.1:1234`.
     pub address: String,
     /// Where it answers, as `http://127.0.0.1:1234`.
@@ -88,6 +90,7 @@ impl HttpServer {
     #[must_use]
     pub fn start_command(mut command: Command) -> HttpServer {
         let mut child = command.spawn().expect("the program starts");
+        let watch = watch(&child);
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe"));
         let said = Arc::new(Mutex::new(String::new()));
         let mut line = String::new();
@@ -109,7 +112,7 @@ impl HttpServer {
             }
         });
         let address = url.rsplit_once('/').map_or(url.as_str(), |(_, address)| address).to_owned();
-        HttpServer { child: Some(child), address, url, said, reader: Some(reader) }
+        HttpServer { child: Some(child), watch, address, url, said, reader: Some(reader) }
     }
 
     /// A client of it.
@@ -196,6 +199,13 @@ impl HttpServer {
     }
 }
 
+/// Kills a process when the pipe to this one breaks.
+fn watch(child: &Child) -> Child {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("read _; kill -9 {}", child.id())]).stdin(Stdio::piped());
+    shell.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a shell")
+}
+
 /// The bytes of a request with a body of JSON.
 #[must_use]
 pub fn posted(host: &str, path: &str, body: &str) -> Vec<u8> {
@@ -270,6 +280,9 @@ pub fn refused<T: std::fmt::Debug>(outcome: Result<T, ClientError>) -> ProblemBo
 
 impl Drop for HttpServer {
     fn drop(&mut self) {
+        // First, so that it kills nobody else.
+        let _ = self.watch.kill();
+        let _ = self.watch.wait();
         if let Some(mut child) = self.child.take() {
             // It may have ended.
             let _ = child.kill();

@@ -143,8 +143,9 @@ fn what_takes_too_long_is_given_up_for_real() {
         assert_eq!(problem.status, 504, "{problem:?}");
     }
     // None of them goes on behind the scenes: the queue is empty, and twenty took no longer than a few of them would have.
-    let health = client.health().expect("health");
-    assert_eq!((health.short_waiting, health.long_waiting), (0, 0));
+    while client.health().is_ok_and(|health| (health.short_waiting, health.long_waiting) != (0, 0)) {
+        assert!(began.elapsed() < Duration::from_secs(10), "work goes on that nobody waits for");
+    }
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     let answer = server.post("/v1/local", r#"{"edges": [["a", "b"]], "seeds": ["a"]}"#);
     assert!(matches!(answer.status, 200 | 504), "{answer:?}");

@@ -21,7 +21,8 @@ use crate::venv;
 const ALLOWED: &str = r#"
 [checks]
 not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", "504"]
-positive_data_acceptance.expected-statuses = ["2xx", "404", "422", "504"]
+positive_data_acceptance.expected-statuses = ["2xx", "404", "408", "422", "504"]
+negative_data_rejection.expected-statuses = ["400", "404", "405", "408", "415", "422"]
 "#;
 /// A store and a node that exist, for whatever asks for one.
 const NAMES: &str = "[parameters]\n\"path.store\" = \"wordnet\"\n\"path.id\" = \"dog.n.01\"\n";
@@ -67,7 +68,7 @@ pub(super) fn run(report: &mut Report, scene: &Scene<'_>) -> Result<()> {
     let store = scene.stores.of(Known::WordNet)?;
     let place = tempfile::tempdir().context("could not make a temporary directory")?;
     let server =
-        Server::start(&scene.program, &[format!("wordnet={}", store.display()), "--timeout".into(), "0.3".into()])?;
+        Server::start(&scene.program, &[format!("wordnet={}", store.display()), "--timeout".into(), "1".into()])?;
     for (case, text) in [("any names", ""), ("names that exist", NAMES)] {
         let settings = place.path().join("schemathesis.toml");
         std::fs::write(&settings, format!("{text}{ALLOWED}")).context("could not write settings")?;
