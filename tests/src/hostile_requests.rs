@@ -229,12 +229,13 @@ fn judge(response: &Response, has_no_body: bool) -> Result<(), &'static str> {
 
 const METHODS: [&str; 9] = ["GET", "POST", "POST", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "X"];
 
-const PATHS: [&str; 24] = [
+const PATHS: [&str; 25] = [
     "/v1/stores/small/query",
     "/v1/stores/small/query",
     "/v1/stores/small/query",
     "/v1/stores/small/query/batch",
     "/v1/local",
+    "/v1/stores/small/recommend",
     "/v1/stores",
     "/v1/stores?after=s&limit=3",
     "/v1/stores/small",
@@ -269,7 +270,7 @@ const HEADERS: [&str; 10] = [
     "accept-encoding: gzip, br",
 ];
 
-const BODIES: [&str; 14] = [
+const BODIES: [&str; 16] = [
     r#"{"seeds":["1"]}"#,
     r#"{"seeds":["1",{"id":2,"weight":0.5}],"top":3,"method":"combine","precision":0.01}"#,
     r#"{"seeds":[3],"method":"exact","dangling":"uniform","residual":1e-9,"exclude_seeds":true}"#,
@@ -282,6 +283,8 @@ const BODIES: [&str; 14] = [
     r#"{"edges":[["a","b"],["b","c",2.5],{"source":"c","target":1,"weight":0}],"seeds":["a"],"undirected":true}"#,
     r#"{"edges":[[1,2],[2,3]],"seeds":[{"id":1,"weight":1e308},{"id":2,"weight":1e308}],"restart_prob":1}"#,
     r#"{"seeds":[{"id":"1","weight":5e-324}],"precision":0.999,"top":1}"#,
+    r#"{"user":7,"top":3,"preset":"rp3beta","with_seen":true}"#,
+    r#"{"items":["1",{"id":2,"weight":0.5}],"settings":{"restart_prob":0.3}}"#,
     "",
     "null",
 ];
@@ -331,7 +334,7 @@ pub fn anything(draws: &mut Draws) -> Vec<u8> {
     let mut input = Vec::new();
     let is_question = draws.chance(0.7);
     let (method, path) = match is_question {
-        true => ("POST", PATHS[draws.below(5) as usize]),
+        true => ("POST", PATHS[draws.below(6) as usize]),
         false => (one_of(draws, &METHODS), one_of(draws, &PATHS)),
     };
     input.extend_from_slice(format!("{method} {path}\n").as_bytes());
