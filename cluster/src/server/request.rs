@@ -538,7 +538,7 @@ mod tests {
         assert!(refused(r#"{"seeds": [1], "top": 0}"#).contains("at least 1"));
         assert!(refused(r#"{"seeds": [1], "top": 6}"#).contains("at most 5"));
         assert!(refused(r#"{"seeds": [1], "explain": {"paths": 0}}"#).contains("from 1"));
-        assert!(refused(r#"{"seeds": [1], "restart_prob": 0}"#).contains("above 0"));
+        assert!(refused(r#"{"seeds": [1], "restart_prob": 0}"#).contains("at least 1e-30"));
         assert!(refused(r#"{"seeds": [1], "residual": 1e-300}"#).contains("1e-15"));
         assert!(read(r#"{"seeds": [1, 2], "top": 5, "explain": true}"#).unwrap().check(&bounds).is_ok());
     }
