@@ -65,7 +65,7 @@ impl Budget {
             parts: part_rows.saturating_mul(rows).saturating_mul(parts),
             // A stretch as rows, as columns, and encoded.
             writing: 3 * Stretch::ROW_BYTES * part_rows.min(writer::STRETCH_ROWS as u64 * 3 / 2) + 4 * nodes as u64,
-            sources: SOURCE_BYTES * cut.sources,
+            sources: SOURCE_BYTES.saturating_mul(cut.sources),
             inflow,
         }
     }
