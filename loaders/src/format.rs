@@ -29,11 +29,15 @@ pub enum Format {
     RecBole,
     /// `interactions`: CSV, TSV or Parquet with columns for user and item.
     Interactions,
+    /// `triples`: head, relation and tail, separated by tabs, no header; the relation is the type of the edge.
+    Triples,
+    /// `ukb`: relations of UKB, `u:NODE v:NODE` and perhaps `s:`, `t:`, `w:`, `d:`; both ways unless `d:1`.
+    Ukb,
 }
 
 impl Format {
     /// All formats, in the order in which they are listed to users.
-    pub const ALL: [Format; 8] = [
+    pub const ALL: [Format; 10] = [
         Format::EdgeList,
         Format::Csv,
         Format::Tsv,
@@ -42,6 +46,8 @@ impl Format {
         Format::LightGcn,
         Format::RecBole,
         Format::Interactions,
+        Format::Triples,
+        Format::Ukb,
     ];
 
     /// The format's name on the command line.
@@ -56,7 +62,15 @@ impl Format {
             Format::LightGcn => "lightgcn",
             Format::RecBole => "recbole",
             Format::Interactions => "interactions",
+            Format::Triples => "triples",
+            Format::Ukb => "ukb",
         }
+    }
+
+    /// Whether [`Malformed::Skip`](crate::Malformed::Skip) may be asked for.
+    #[must_use]
+    pub fn may_skip_malformed(self) -> bool {
+        matches!(self, Format::Triples | Format::Ukb)
     }
 
     /// What the file's name says, `.gz` and `.zst` at its end left aside. `None`: look into the file.
@@ -96,7 +110,7 @@ impl fmt::Display for Format {
 
 /// A name that is no [`Format`]'s.
 #[derive(Debug, thiserror::Error)]
-#[error("expected a format (edge-list, csv, tsv, matrix-market, parquet, lightgcn, recbole, interactions), got {0:?}")]
+#[error("expected a format (edge-list, csv, tsv, matrix-market, parquet, lightgcn, recbole, interactions, triples, ukb), got {0:?}")]
 pub struct UnknownFormat(pub String);
 
 impl FromStr for Format {
@@ -119,7 +133,7 @@ mod tests {
         }
         assert_eq!(
             "xls".parse::<Format>().map_err(|error| error.to_string()),
-            Err("expected a format (edge-list, csv, tsv, matrix-market, parquet, lightgcn, recbole, interactions), got \"xls\""
+            Err("expected a format (edge-list, csv, tsv, matrix-market, parquet, lightgcn, recbole, interactions, triples, ukb), got \"xls\""
                 .to_owned())
         );
     }

@@ -14,7 +14,7 @@ use crate::intern::{self, Table};
 use crate::kinds::{self, KindTable};
 use crate::numbered::Numbered;
 use crate::part::Part;
-use crate::{Error, LoadOptions};
+use crate::{Error, LoadOptions, Malformed};
 
 /// How many types an error message lists.
 const TYPES_LISTED: usize = 20;
@@ -57,6 +57,8 @@ pub(crate) struct Tally {
     pub(crate) self_loops: u64,
     pub(crate) zero_weight_edges: u64,
     pub(crate) comment_lines: u64,
+    /// Lines that were left out because they are malformed.
+    pub(crate) malformed: u64,
     pub(crate) weight_range: Option<(f64, f64)>,
 }
 
@@ -69,6 +71,7 @@ impl Tally {
         self.self_loops += other.self_loops;
         self.zero_weight_edges += other.zero_weight_edges;
         self.comment_lines += other.comment_lines;
+        self.malformed += other.malformed;
         if let Some((min, max)) = other.weight_range {
             self.widen(min, max);
         }
@@ -87,6 +90,7 @@ pub(crate) struct Sink {
     kinds: KindTable,
     /// What types weigh, if anything.
     types: Option<Types>,
+    on_malformed: Malformed,
     file: usize,
     chunk: Chunk,
     chunks_bytes: u64,
@@ -102,6 +106,7 @@ impl Sink {
             chunks: Vec::new(),
             kinds: KindTable::default(),
             types: options.uses_types().then(|| Types::new(options)),
+            on_malformed: options.malformed,
             file: 0,
             chunk: Chunk::new(0, false),
             chunks_bytes: 0,
@@ -193,6 +198,28 @@ impl Sink {
         self.tally.self_loops += u64::from(source == target);
         self.tally.edges[self.file] += 1;
         Ok(())
+    }
+
+    /// Adds the other way of an edge that was just taken, with the same weight and type, to those that are written out: in
+    /// formats where each edge says whether it goes both ways. The input has one edge all the same.
+    pub(crate) fn edge_back(&mut self, source: u32, target: u32) {
+        let chunk = &mut self.chunk;
+        chunk.edges.push([target, source]);
+        chunk.weights.extend_from_within(chunk.weights.len().saturating_sub(1)..);
+        if let Some(last) = chunk.kinds.len().checked_sub(1) {
+            chunk.kinds.push(chunk.kinds.get(last));
+        }
+    }
+
+    /// What is to be done about a malformed line: it is counted, or it is an error.
+    pub(crate) fn malformed(&mut self, problem: Problem) -> Result<(), Problem> {
+        match self.on_malformed {
+            Malformed::Refuse => Err(problem),
+            Malformed::Skip => {
+                self.tally.malformed += 1;
+                Ok(())
+            }
+        }
     }
 }
 

@@ -146,7 +146,7 @@ fn next_number(len: usize) -> Result<u32, Problem> {
 }
 
 /// The id as a string, if it can be one.
-fn check_text(id: &[u8]) -> Result<&str, Problem> {
+pub(crate) fn check_text(id: &[u8]) -> Result<&str, Problem> {
     let text = std::str::from_utf8(id).map_err(|_| Problem::new("an id in UTF-8", quoted(id)))?;
     if memchr::memchr(0, id).is_some() {
         return Err(Problem::new("an id without NUL bytes", quoted(id)));

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! source: open, decompress, count ─▶ blocks: cut at line ends ─▶ text: hand out to threads
-//!     ─▶ edge_list | delimited | matrix_market: one line, one edge ─▶ gather: thread-local ids and edges
+//!     ─▶ edge_list | delimited | matrix_market | triples | ukb: one line, one edge ─▶ gather: thread-local ids and edges
 //!     ─▶ intern: merge the ids of all threads, ascending ─▶ EdgeList
 //! ```
 //!
@@ -21,6 +21,8 @@
 
 mod error;
 mod format;
+mod malformed;
+
 mod options;
 mod report;
 
@@ -34,6 +36,10 @@ mod edge_list;
 mod delimited;
 
 mod matrix_market;
+
+mod triples;
+
+mod ukb;
 
 mod intern;
 
@@ -57,12 +63,13 @@ pub mod from_petgraph;
 
 pub use error::Error;
 pub use format::{Format, UnknownFormat};
+pub use malformed::Malformed;
 pub use options::LoadOptions;
 pub use part::{LoadedPart, Part, PartCounts, files_of};
 pub use report::{LoadReport, Progress};
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use walkprint_engine::edges::EdgeList;
 use walkprint_engine::ids::ExternalIds;
@@ -145,6 +152,25 @@ pub fn node_types_of_range(
     options.read_node_types(ids, is_own)
 }
 
+/// The text of a file that is small enough to be read as a whole: decompressed, without a byte order mark. For lists beside a
+/// graph (dictionaries, keys, seeds), which [`load`] has no format for. Memory: the text.
+///
+/// # Errors
+/// When the file cannot be read or decompressed, or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<String, Error> {
+    let mut bytes = Vec::new();
+    let mut source = source::Source::open(path, &Default::default())?;
+    while source.read_onto(&mut bytes, blocks::BLOCK_BYTES)? == blocks::BLOCK_BYTES {}
+    let text = bytes.strip_prefix(text::BYTE_ORDER_MARK).unwrap_or(&bytes);
+    match std::str::from_utf8(text) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(error) => {
+            let line = blocks::lines_in(&text[..error.valid_up_to()]) + 1;
+            Err(error::Problem::new("text in UTF-8", "bytes that are not").at_line(path, line))
+        }
+    }
+}
+
 /// [`load_part`] with a block size of the caller's choice, for tests.
 fn load_part_in_blocks(
     paths: &[PathBuf],
@@ -159,7 +185,10 @@ fn load_part_in_blocks(
         part::check_can_be_cut(part, path)?;
     }
     match options.format.or_else(|| Format::from_name(first)) {
-        Some(Format::Parquet) => parquet::load(paths, options, part, progress),
+        Some(Format::Parquet) => {
+            options.check_format(Format::Parquet)?;
+            parquet::load(paths, options, part, progress)
+        }
         Some(format) if format.holds_interactions() => Err(Error::Option {
             option: "--format",
             expected: "a format of edges (users with items are read by interactions::read, and by one process)",

@@ -8,7 +8,7 @@ use walkprint_engine::ids::ExternalIds;
 use walkprint_engine::kinds::KindList;
 
 use crate::blocks::BLOCK_BYTES;
-use crate::{Error, Format, node_types};
+use crate::{Error, Format, Malformed, node_types};
 
 /// How to read the input. The default reads directed edges, finds format and columns itself, and uses all processors.
 ///
@@ -33,6 +33,8 @@ pub struct LoadOptions {
     /// A file with the types of nodes: in each line an id, a tab or a comma, and a type. Nodes that it does not name have
     /// none.
     pub node_types: Option<PathBuf>,
+    /// What becomes of malformed lines, in formats that may skip them.
+    pub malformed: Malformed,
     /// How many threads parse. 0 counts as 1.
     pub threads: usize,
     /// How many bytes the loader may hold; it stops with [`Error::Memory`] when it needs more.
@@ -50,6 +52,7 @@ impl Default for LoadOptions {
             type_col: None,
             type_weights: BTreeMap::new(),
             node_types: None,
+            malformed: Malformed::default(),
             threads: thread::available_parallelism().map_or(1, usize::from),
             memory_bytes: None,
         }
@@ -67,6 +70,18 @@ impl LoadOptions {
                     got: format!("{name}={weight}"),
                 });
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses what makes no sense for files of this format.
+    pub(crate) fn check_format(&self, format: Format) -> Result<(), Error> {
+        if self.malformed == Malformed::Skip && !format.may_skip_malformed() {
+            return Err(Error::Option {
+                option: "--malformed skip",
+                expected: "a format whose malformed lines may be left out (triples, ukb)",
+                got: format.to_string(),
+            });
         }
         Ok(())
     }

@@ -20,7 +20,9 @@ use crate::error::Problem;
 use crate::gather::{Gathered, Gauge, Sink, assemble};
 use crate::part::{Cut as PartCut, Part, check_can_be_cut};
 use crate::source::{self, Source};
-use crate::{Error, Format, LoadOptions, LoadedPart, PartCounts, Progress, delimited, edge_list, matrix_market};
+use crate::{
+    Error, Format, LoadOptions, LoadedPart, PartCounts, Progress, delimited, edge_list, matrix_market, triples, ukb,
+};
 
 /// A byte order mark, which some programs put before UTF-8.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -30,6 +32,8 @@ enum Layout {
     EdgeList(edge_list::Layout),
     Delimited(delimited::Layout),
     MatrixMarket(matrix_market::Layout),
+    Triples(triples::Layout),
+    Ukb(ukb::Layout),
 }
 
 impl Layout {
@@ -38,6 +42,8 @@ impl Layout {
             Layout::EdgeList(layout) => layout.columns.names.clone(),
             Layout::Delimited(layout) => layout.columns.names.clone(),
             Layout::MatrixMarket(layout) => layout.names(),
+            Layout::Triples(_) => triples::names(),
+            Layout::Ukb(_) => ukb::names(),
         }
     }
 
@@ -46,13 +52,15 @@ impl Layout {
             Layout::EdgeList(layout) => layout.columns.weighted(),
             Layout::Delimited(layout) => layout.columns.weighted(),
             Layout::MatrixMarket(layout) => layout.weighted,
+            Layout::Triples(layout) => layout.weighted,
+            Layout::Ukb(_) => true,
         }
     }
 
     fn cut(&self) -> Cut {
         match self {
             Layout::Delimited(layout) => Cut::Records(layout.delimiter),
-            Layout::EdgeList(_) | Layout::MatrixMarket(_) => Cut::Lines,
+            Layout::EdgeList(_) | Layout::MatrixMarket(_) | Layout::Triples(_) | Layout::Ukb(_) => Cut::Lines,
         }
     }
 
@@ -183,6 +191,8 @@ fn parse_blocks(
             Layout::EdgeList(layout) => edge_list::parse(layout, &block.bytes, block.first_line, &mut sink),
             Layout::Delimited(layout) => delimited::parse(layout, &block.bytes, block.first_line, &mut sink),
             Layout::MatrixMarket(layout) => matrix_market::parse(layout, &block.bytes, block.first_line, &mut sink),
+            Layout::Triples(_) => triples::parse(&block.bytes, block.first_line, &mut sink),
+            Layout::Ukb(layout) => ukb::parse(layout, &block.bytes, block.first_line, &mut sink),
         };
         let outcome = outcome.map_err(|(line, problem)| source::at_line(problem, block.path, block.start, line));
         let now = sink.end();
@@ -329,6 +339,7 @@ impl Reader<'_> {
                 }
             }
         };
+        self.options.check_format(format)?;
         loop {
             match layout(format, self.options, blocks).map_err(|(line, problem)| problem.at_line(path, line))? {
                 Some((layout, bytes)) => {
@@ -355,6 +366,8 @@ fn layout(format: Format, options: &LoadOptions, blocks: &Blocks) -> Result<Opti
             let found = matrix_market::layout(head, line, ended)?;
             found.map(|(layout, bytes)| (Layout::MatrixMarket(layout), bytes))
         }
+        Format::Triples => Some((Layout::Triples(triples::layout(options).map_err(|problem| (line, problem))?), 0)),
+        Format::Ukb => Some((Layout::Ukb(ukb::layout(options).map_err(|problem| (line, problem))?), 0)),
         // Files of interactions do not come here: see `load_part_in_blocks`.
         Format::Csv | Format::Tsv | Format::Parquet | Format::LightGcn | Format::RecBole | Format::Interactions => {
             let found = delimited::layout(head, line, ended, format, options)?;

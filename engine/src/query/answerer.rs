@@ -59,13 +59,13 @@ const LARGEST_TIE: f64 = 1e-9;
 /// were; up to 20 more, and the graph turned round, once a question grew wide; 144 once a block was asked), so that a question
 /// that stays local costs nothing for the rest of the graph. For several threads make several.
 pub struct Answerer<'a> {
-    graph: &'a Graph,
+    pub(super) graph: &'a Graph,
     labels: &'a Labels,
     index: Option<&'a Index>,
     restart_prob: f64,
-    space: Workspace,
-    sweeper: LazySweeper<'a>,
-    block: Option<Block>,
+    pub(super) space: Workspace,
+    pub(super) sweeper: LazySweeper<'a>,
+    pub(super) block: Option<Block>,
     uniform: Option<UniformCore>,
     in_degrees: Option<Vec<u32>>,
     pub(super) halt: Halt,
@@ -85,7 +85,7 @@ pub(super) struct Part {
 }
 
 /// What a method left in the workspace.
-struct Core {
+pub(super) struct Core {
     method: Method,
     /// The part of the seeds' mass that the core lacks, at most.
     lacking: f64,
@@ -338,7 +338,7 @@ impl<'a> Answerer<'a> {
     }
 
     /// Sweeps for a block of questions, each in its lane.
-    fn solve_block(&mut self, questions: &[Question], lanes: &[usize]) -> Result<()> {
+    pub(super) fn solve_block(&mut self, questions: &[Question], lanes: &[usize]) -> Result<()> {
         let precisions = questions.iter().map(|question| question.precision.unwrap_or(USUAL_PRECISION));
         let precision = precisions.fold(1.0, f64::min);
         if precision < LEAST_PRECISION {
@@ -365,6 +365,7 @@ impl<'a> Answerer<'a> {
     /// Puts one lane of the block into the workspace: everything, or what is at places that were found to be best, so many
     /// nodes of each at most.
     fn take_lane(&mut self, question: &Question, lane: usize, best: Option<(&[usize], usize)>) -> Core {
+        let core = self.lane_core(lane);
         let block = self.block.as_ref().expect("it has just been solved");
         let space = &mut self.space;
         let (places, most) = best.map_or((None, usize::MAX), |(places, most)| (Some(places), most));
@@ -373,11 +374,15 @@ impl<'a> Answerer<'a> {
             space.answer[node as usize] = value;
             space.tally[node as usize].variance = error * error;
         });
-        let state = block.lane(lane);
-        space.ended = state.ended;
+        core
+    }
+
+    /// What is known of one lane of the block as a whole.
+    pub(super) fn lane_core(&mut self, lane: usize) -> Core {
+        let state = self.block.as_ref().expect("it has just been solved").lane(lane);
+        self.space.ended = state.ended;
         let status = Status::Estimated { sampled: 0.0, l1_error: state.outlook.estimate };
-        let mass = Some(state.mass).filter(|_| question.dangling == Dangling::Restart);
-        Core { mass, ..Core::new(Method::Block, 0.0, status, Errors::Block) }
+        Core { mass: Some(state.mass), ..Core::new(Method::Block, 0.0, status, Errors::Block) }
     }
 
     /// Answers ever more precisely until the results are settled. Exact in the end, if need be, where ties are sure.
@@ -522,7 +527,7 @@ impl<'a> Answerer<'a> {
     }
 
     /// Checks a question, and makes ready what its dangling policy needs.
-    fn prepare_dangling(&mut self, question: &Question) -> Result<()> {
+    pub(super) fn prepare_dangling(&mut self, question: &Question) -> Result<()> {
         question.check(self.graph.nodes())?;
         if question.dangling == Dangling::Uniform { self.prepare_uniform(question.residual) } else { Ok(()) }
     }
@@ -548,7 +553,7 @@ impl<'a> Answerer<'a> {
         Ok(())
     }
 
-    fn scaling(&self, dangling: Dangling, core: &Core) -> Result<Scaling<'_>> {
+    pub(super) fn scaling(&self, dangling: Dangling, core: &Core) -> Result<Scaling<'_>> {
         let (space, residual) = (&self.space, core.lacking);
         Ok(match (dangling, &self.uniform) {
             (Dangling::Restart, _) => {

@@ -237,6 +237,16 @@ impl Block {
         }
     }
 
+    /// The value of one node in a lane whose seeds are these, ascending: 0 for one that nothing flowed to.
+    pub(super) fn value(&self, lane: usize, seeds: &[(NodeId, f64)], node: NodeId) -> f64 {
+        let (state, place) = (&self.lanes[lane], self.inflow.place(node));
+        let Some(flowed) = self.flowed(lane, place) else {
+            return f64::from(self.values[place].0[lane] * self.factors.each[place]) * state.scale;
+        };
+        let own = seeds.binary_search_by_key(&node, |&(seed, _)| seed).map_or(0.0, |at| seeds[at].1 * state.own);
+        flowed / self.inflow.members[place] * state.scale + own
+    }
+
     /// What the last sweep let flow to a place that a lane has seeds at; `None` where it has none.
     fn flowed(&self, lane: usize, place: usize) -> Option<f64> {
         let first = self.seeds.partition_point(|(seed, _)| seed.place < place);

@@ -41,6 +41,8 @@ mod answer;
 
 mod answerer;
 
+mod pointwise;
+
 mod workspace;
 
 mod halt;

@@ -10,6 +10,7 @@ mod explanation;
 mod halting;
 mod in_memory;
 mod oracle;
+mod pointwise;
 mod policies;
 mod precision;
 mod shaping;
