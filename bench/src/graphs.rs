@@ -313,8 +313,15 @@ impl GraphOptions {
     }
 }
 
+impl GraphFacts {
+    /// The same facts under another name.
+    pub(crate) fn named(self, name: &str) -> GraphFacts {
+        GraphFacts { spec: name.to_owned(), ..self }
+    }
+}
+
 /// The same edges, each once and of weight 1; those of weight zero are none.
-fn without_weights(mut edges: EdgeList) -> EdgeList {
+pub(crate) fn without_weights(mut edges: EdgeList) -> EdgeList {
     let weights = edges.weights.take();
     let is_edge = |place: usize| weights.as_ref().is_none_or(|weights| weights[place] != 0.0);
     let pairs = edges.sources.iter().zip(&edges.targets).enumerate();

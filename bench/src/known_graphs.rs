@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use flate2::read::MultiGzDecoder;
 
 use crate::graphs::{GraphOptions, Reading, Spec};
@@ -50,7 +50,6 @@ impl Known {
     /// The file that it is read from, whether it is there or not; none where it is generated.
     pub(crate) fn file(self) -> Option<PathBuf> {
         let bench = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let data = || std::env::var_os("WALKPRINT_DATA").map_or_else(|| bench.join("../../shared/data"), PathBuf::from);
         match self {
             Known::WikiVote => Some(data().join("wiki-Vote/wiki-Vote.txt")),
             Known::MobyThesaurus => Some(data().join("moby-thesaurus/words.txt.gz")),
@@ -79,6 +78,24 @@ impl Known {
         let reading = Reading { undirected: both_ways, unweighted: both_ways, ..Reading::default() };
         Ok(GraphOptions { graph, reading, key })
     }
+}
+
+/// The folder of data beside the repository, or the one that the environment names; it need not be there.
+pub(crate) fn data() -> PathBuf {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    std::env::var_os("WALKPRINT_DATA").map_or_else(beside, PathBuf::from)
+}
+
+/// A file of the folder of data.
+///
+/// # Errors
+/// When it is not there.
+pub(crate) fn data_file(name: &str) -> Result<PathBuf> {
+    let path = data().join(name);
+    if path.exists() {
+        return Ok(path);
+    }
+    bail!("{}: expected a file, got none; WALKPRINT_DATA may name the folder of data", path.display())
 }
 
 impl FromStr for Known {

@@ -82,6 +82,12 @@ mod serve;
 
 mod recommend;
 
+mod senses;
+
+mod triples;
+
+mod terms;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -125,6 +131,12 @@ enum Suite {
     Serve(serve::Options),
     /// Recommendations on Gowalla: metrics beside published ones, times, exact and approximate.
     Recommend(recommend::Options),
+    /// Word senses by WordNet: F1, agreement with UKB, time beside power iteration.
+    Senses(senses::Options),
+    /// Ranks of the tails of typed triples, by untyped and typed walks.
+    Triples(triples::Options),
+    /// Candidate terms ranked anew: precision at N, base and revised.
+    Terms(terms::Options),
     /// One build, for `build`: in a process of its own, because peak memory is known by process only.
     #[command(hide = true)]
     BuildOnce(build::OnceOptions),
@@ -156,6 +168,9 @@ fn main() -> ExitCode {
         Suite::Peers(options) => peers::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Serve(options) => serve::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Recommend(options) => recommend::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Senses(options) => senses::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Triples(options) => triples::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Terms(options) => terms::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::AnswerWorker(options) => answer_worker::run(&options).map(|()| true),
         Suite::BuildOnce(options) => build::run_once(&options).map(|()| true),
     };

@@ -10,8 +10,11 @@ use walkprint_cluster::graph_mode::GraphMode;
 use walkprint_engine::graph::NodeOrder;
 use walkprint_engine::plan::{LEAST_RESTART_PROB, MOST_PATHS, Plan};
 use walkprint_engine::query::{Dangling, Method};
+use walkprint_loaders::Malformed;
 use walkprint_loaders::interactions::{Duplicates, HoldOut};
 
+use crate::commands::evaluate::senses::SensesArguments;
+use crate::commands::rank_terms::RankTermsArguments;
 use crate::joining::ProcessArguments;
 use crate::recommending::{EvaluateRecommendArguments, RecommendArguments};
 use crate::serving::ServeArguments;
@@ -49,6 +52,8 @@ pub(crate) enum Command {
     Batch(BatchArguments),
     /// Recommend items to users
     Recommend(Box<RecommendArguments>),
+    /// Rank candidate terms anew by how much their words matter (SemRe-Rank)
+    RankTerms(RankTermsArguments),
     /// Measure how good answers are, against what is known
     Evaluate {
         /// What to measure
@@ -75,6 +80,8 @@ pub(crate) enum Command {
 pub(crate) enum Evaluated {
     /// Recommendations, against what users did
     Recommend(Box<EvaluateRecommendArguments>),
+    /// Word senses: precision, recall and F1 by data set, against a key
+    Senses(Box<SensesArguments>),
 }
 
 #[derive(Debug, Args)]
@@ -95,8 +102,8 @@ pub(crate) struct LoadArguments {
     /// The store to make
     #[arg(long, value_name = "STORE")]
     pub(crate) into: PathBuf,
-    /// The format of all files: edge-list, csv, tsv, matrix-market, parquet; for users and items lightgcn, recbole, interactions
-    /// [default: found by name and content]
+    /// The format of all files: edge-list, csv, tsv, matrix-market, parquet, triples, ukb; for users and items lightgcn, recbole,
+    /// interactions [default: found by name and content]
     #[arg(long)]
     pub(crate) format: Option<walkprint_loaders::Format>,
     /// Walk every edge in both directions
@@ -123,6 +130,10 @@ pub(crate) struct LoadArguments {
     pub(crate) node_types: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) interactions: InteractionArguments,
+    /// What becomes of malformed lines: refuse, or skip, which counts and reports them, in formats whose files are known to
+    /// have some (triples, ukb)
+    #[arg(long, value_name = "WHAT", default_value_t)]
+    pub(crate) malformed: Malformed,
     /// How nodes are numbered: breadth-first, degree, id [default: breadth-first; id where the graph lies in shards]
     #[arg(long)]
     pub(crate) order: Option<NodeOrder>,

@@ -36,6 +36,10 @@ pub mod batch;
 
 pub mod recommend;
 
+pub mod senses;
+
+pub mod terms;
+
 pub mod serve;
 
 pub mod server;

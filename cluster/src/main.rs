@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         Command::Batch(batch) => commands::batch::run(batch),
         Command::Recommend(recommend) => commands::recommend::run(*recommend),
         Command::Evaluate { what } => commands::evaluate::run(what),
+        Command::RankTerms(rank) => commands::rank_terms::run(&rank),
         Command::Serve(serve) => commands::serve::run(*serve),
         Command::Plan(plan) => commands::plan::run(plan),
         Command::Inspect(inspect) => commands::inspect::run(inspect),

@@ -110,7 +110,9 @@ impl fmt::Display for Format {
 
 /// A name that is no [`Format`]'s.
 #[derive(Debug, thiserror::Error)]
-#[error("expected a format (edge-list, csv, tsv, matrix-market, parquet, lightgcn, recbole, interactions, triples, ukb), got {0:?}")]
+#[error(
+    "expected a format (edge-list, csv, tsv, matrix-market, parquet, lightgcn, recbole, interactions, triples, ukb), got {0:?}"
+)]
 pub struct UnknownFormat(pub String);
 
 impl FromStr for Format {
