@@ -32,7 +32,8 @@ pub fn revise(terms: &[Term], importances: &BTreeMap<String, f64>) -> Vec<Revise
         .iter()
         .map(|Term { text, base }| {
             let words = words_of(text);
-            let sum: f64 = words.iter().filter_map(|word| importances.get(word)).sum();
+            // Not `sum`, which is minus zero for no words.
+            let sum = words.iter().filter_map(|word| importances.get(word)).fold(0.0, |sum, of_word| sum + of_word);
             let importance = sum / words.len().max(1) as f64;
             let scaled = if largest == 0.0 { 0.0 } else { base / largest };
             let revised = (1.0 + importance) * scaled;
