@@ -155,6 +155,8 @@ fn thesaurus(directory: &Path) -> Result<Store> {
 impl Corpus {
     fn read(path: &Path) -> Result<Corpus> {
         let text = std::fs::read_to_string(path).with_context(|| format!("{}: could not read", path.display()))?;
+        // Python writes numbers that are none like this, which JSON has no word for.
+        let text = text.replace(": NaN", ": null");
         let OpenIe { docs } =
             serde_json::from_str(&text).with_context(|| format!("{}: could not parse", path.display()))?;
         let names = docs.iter().flat_map(|passage| &passage.extracted_entities).filter_map(serde_json::Value::as_str);

@@ -14,7 +14,7 @@ use walkprint_cluster::load::{
 use walkprint_engine::graph::NodeOrder;
 use walkprint_engine::store::GraphEntry;
 use walkprint_loaders::interactions::{InteractionOptions, Preparation, are_interactions};
-use walkprint_loaders::{LoadOptions, LoadReport};
+use walkprint_loaders::{LoadOptions, LoadReport, Malformed};
 
 use crate::arguments::LoadArguments;
 use crate::terminal::{Outcome, count, duration, note, print, print_json, processors, progress_bar, size, stop_flag};
@@ -34,6 +34,9 @@ pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
     if are_interactions(&arguments.inputs, &columns)? {
         if in_shards {
             bail!("interactions of users with items are loaded by one process: leave out --hosts and --shards");
+        }
+        if arguments.malformed == Malformed::Skip {
+            bail!("--malformed skip: lines of interactions are not skipped; leave it out, and mend or cut the file");
         }
         return run_interactions(arguments, &columns);
     }
