@@ -82,6 +82,8 @@ mod serve;
 
 mod recommend;
 
+mod retrieve;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -125,6 +127,8 @@ enum Suite {
     Serve(serve::Options),
     /// Recommendations on Gowalla: metrics beside published ones, times, exact and approximate.
     Recommend(recommend::Options),
+    /// Passages that answer questions over a knowledge graph: recall step by step, and speed beside igraph (needs python3).
+    Retrieve(retrieve::Options),
     /// One build, for `build`: in a process of its own, because peak memory is known by process only.
     #[command(hide = true)]
     BuildOnce(build::OnceOptions),
@@ -156,6 +160,7 @@ fn main() -> ExitCode {
         Suite::Peers(options) => peers::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Serve(options) => serve::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Recommend(options) => recommend::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Retrieve(options) => retrieve::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::AnswerWorker(options) => answer_worker::run(&options).map(|()| true),
         Suite::BuildOnce(options) => build::run_once(&options).map(|()| true),
     };

@@ -38,6 +38,8 @@ pub mod recommend;
 
 pub mod serve;
 
+pub mod retrieve;
+
 pub mod server;
 
 #[cfg(feature = "client")]

@@ -31,6 +31,8 @@ pub struct LoadReport {
     pub lines: u64,
     /// Lines that were skipped because they are comments.
     pub comment_lines: u64,
+    /// Lines or records that were left out because they are malformed: none unless that was asked for.
+    pub malformed: u64,
     /// Edges of the input: an undirected one, or an entry of a symmetric matrix, counts once.
     pub edges_read: u64,
     /// How many of them have one node as source and target.
@@ -79,6 +81,7 @@ impl LoadReport {
             bytes_parsed: counts.bytes_parsed,
             lines: counts.lines,
             comment_lines: tally.comment_lines,
+            malformed: tally.malformed,
             edges_read: tally.edges.iter().sum(),
             self_loops: tally.self_loops,
             zero_weight_edges: tally.zero_weight_edges,
@@ -96,7 +99,7 @@ impl LoadReport {
             weight_max: tally.weight_range.map(|(_, max)| max),
             nodes,
             integer_ids,
-            notes: names.notes,
+            notes: notes_of(names.notes, tally.inverse_edges, options),
         }
     }
 
@@ -112,4 +115,12 @@ impl LoadReport {
         let typed_nodes = kinds.nodes.as_ref().map_or(0, KindList::typed);
         self.with_types(types(&kinds.edges), types(&kinds.nodes), typed_nodes)
     }
+}
+
+/// What a format noted, and that there are inverse edges.
+fn notes_of(mut notes: Vec<String>, inverse_edges: u64, options: &LoadOptions) -> Vec<String> {
+    if let Some(factor) = options.inverse {
+        notes.push(format!("{inverse_edges} inverse edges, of {factor} times the weight of their edges"));
+    }
+    notes
 }

@@ -19,6 +19,8 @@ pub(crate) mod batch;
 
 pub(crate) mod recommend;
 
+pub(crate) mod retrieve;
+
 pub(crate) mod evaluate;
 
 pub(crate) mod serve;

@@ -169,6 +169,7 @@ fn load_into(
         labels_digest: String::new(),
         shards: shards.entries,
         types: None,
+        passages: None,
         report,
         loaded: serde_json::to_value(&read).expect("a report of plain fields serializes"),
     };

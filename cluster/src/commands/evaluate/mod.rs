@@ -2,11 +2,14 @@
 
 mod recommend;
 
+pub(crate) mod retrieve;
+
 use crate::arguments::Evaluated;
 use crate::terminal::Outcome;
 
 pub(crate) fn run(what: Evaluated) -> anyhow::Result<Outcome> {
     match what {
         Evaluated::Recommend(arguments) => recommend::run(*arguments),
+        Evaluated::Retrieve(arguments) => retrieve::run(&arguments),
     }
 }
