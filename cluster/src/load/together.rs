@@ -138,7 +138,7 @@ fn load_into(
     let began = Instant::now();
     let inputs = shared.same_inputs(worker)?;
     let (part, report) = shared.read(worker, &inputs)?;
-    let LoadedPart { mut edges, counts } = part;
+    let LoadedPart { mut edges, counts, .. } = part;
     let all_counts = from_all(worker, counts);
     let reading = began.elapsed();
 

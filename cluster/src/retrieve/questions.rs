@@ -67,7 +67,7 @@ pub fn read_questions(path: &Path, labels: &Labels, passages: Option<&Passages>)
         std::fs::read_to_string(path).map_err(|error| refuse(format!("could not read the questions: {error}")))?;
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(&text);
     let questions = if text.trim_start().starts_with('[') {
-        multihop(text, labels, passages).map_err(|what| refuse(what))?
+        multihop(text, labels, passages).map_err(refuse)?
     } else {
         let mut questions = Vec::new();
         for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {

@@ -89,6 +89,7 @@ fn report(read: Reading, users: usize, items: usize, rated: bool, timed: bool) -
         bytes_parsed: read.bytes_parsed,
         lines: read.lines,
         comment_lines: 0,
+        malformed: 0,
         edges_read: 0,
         self_loops: 0,
         zero_weight_edges: 0,
