@@ -9,6 +9,7 @@
 //! make it. Other fields are not looked at. Every triple is an edge from its subject to its object, of the relation's type.
 //! A passage mentions its entities and the ends of its triples, each once. Blanks around names are dropped.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -56,18 +57,49 @@ pub(crate) fn read(path: &Path, mut source: Source, gauge: &Gauge, found: &mut F
         }
     }
     let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
-    let Documents { docs } = serde_json::from_slice(text).map_err(|error| {
+    let plain = without_nan(text);
+    let Documents { docs } = serde_json::from_slice(&plain).map_err(|error| {
         let expected = "OpenIE results as JSON: {\"docs\": [{\"passage\": …, \"extracted_entities\": […], \
                         \"extracted_triples\": [[subject, relation, object], …]}, …]}";
         let problem = Problem::new(expected, error.to_string());
         if error.line() == 0 { problem.of_file(path) } else { problem.at_line(path, error.line() as u64) }
     })?;
     found.lines += memchr::memchr_iter(b'\n', text).count() as u64 + u64::from(!text.ends_with(b"\n"));
+    drop(plain);
     drop(bytes);
     for (at, document) in docs.into_iter().enumerate() {
         take(path, at, document, found)?;
     }
     Ok(())
+}
+
+/// The text with `null` for `NaN` and `Infinity`, which Python writes for means over nothing, though JSON has no such numbers.
+fn without_nan(text: &[u8]) -> Cow<'_, [u8]> {
+    const WORDS: [&[u8]; 3] = [b"NaN", b"-Infinity", b"Infinity"];
+    if WORDS.iter().all(|word| memchr::memmem::find(text, word).is_none()) {
+        return Cow::Borrowed(text);
+    }
+    let (mut plain, mut at, mut in_string) = (Vec::with_capacity(text.len() + 64), 0, false);
+    while at < text.len() {
+        let word = WORDS.iter().find(|word| !in_string && text[at..].starts_with(word));
+        match (word, text[at]) {
+            (Some(word), _) => {
+                plain.extend_from_slice(b"null");
+                at += word.len();
+                continue;
+            }
+            (None, b'\\') if in_string => {
+                // What is escaped does not end a string.
+                plain.push(text[at]);
+                at += 1;
+            }
+            (None, b'"') => in_string = !in_string,
+            _ => {}
+        }
+        plain.extend(text.get(at));
+        at += 1;
+    }
+    Cow::Owned(plain)
 }
 
 fn take(path: &Path, at: usize, document: Document, found: &mut Found<'_>) -> Result<(), Error> {

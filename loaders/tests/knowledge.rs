@@ -94,6 +94,11 @@ fn openie_becomes_passages_entities_and_phrases() {
     let texts: Vec<(&str, &str)> = passages.iter().map(|one| (one.id.as_str(), one.text.as_str())).collect();
     assert_eq!(texts, [("passage:a", "Bubye River\nin Zimbabwe"), ("passage:1", "Falls\nVictoria Falls")]);
     assert_eq!((report.format, report.edges_read, report.node_types), (Format::OpenIe, 3 + 5, 3));
+    // Python's numbers that are none, but not in a string.
+    let mean = GOOD.replacen("{\"docs\"", "{\"mean\": NaN, \"most\": -Infinity, \"word\": \"\\\"NaN\", \"docs\"", 1);
+    assert_eq!(read(&[("a.json", mean.as_bytes())], &plain()).unwrap().edges, list);
+    let named = GOOD.replace("\"long\"", "\"NaN\"");
+    assert!(types(&read(&[("a.json", named.as_bytes())], &plain()).unwrap().edges).contains_key("NaN"));
     // A byte order mark, CRLF, and the same graph in two files.
     let windows = format!("\u{FEFF}{}", GOOD.replace('\n', "\r\n"));
     assert_eq!(read(&[("a.json", windows.as_bytes())], &plain()).unwrap().edges, list);

@@ -44,7 +44,6 @@ pub(crate) struct RetrieveSettings {
     /// How to answer: auto, lookup, combine, block, exact
     #[arg(long, default_value_t = Method::Auto)]
     method: Method,
-    /// [default: 0.5]
     #[command(flatten)]
     restart: RestartArguments,
 }

@@ -61,6 +61,7 @@ pub fn retrieve(ground: &Ground<'_>, answerer: &mut Answerer<'_>, request: &Retr
         (Some(_), false) => RetrieveStatus::Answered,
     };
     let mut found = Vec::with_capacity(matches.len());
+    let named: Vec<(NodeId, f64)> = matches.iter().map(|one| (one.node, one.weight)).collect();
     for one in matches {
         let id = labels.id(one.node)?;
         found.push(SeedFound { id, text: one.text, kind: one.kind, score: one.score, weight: one.weight });
@@ -80,7 +81,7 @@ pub fn retrieve(ground: &Ground<'_>, answerer: &mut Answerer<'_>, request: &Retr
         took_us: 0,
     };
     if let Some(seeds) = seeds {
-        answered(ground, answerer, request, seeds, &mut reply)?;
+        answered(ground, answerer, request, seeds, named, &mut reply)?;
     }
     reply.took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     Ok(reply)
@@ -126,6 +127,7 @@ fn answered(
     answerer: &mut Answerer<'_>,
     request: &RetrieveRequest,
     seeds: Seeds,
+    named: Vec<(NodeId, f64)>,
     reply: &mut RetrieveReply,
 ) -> Result<()> {
     let mut question = Question::new(seeds);
@@ -161,6 +163,10 @@ fn answered(
     answer.results.truncate(fit);
     let chains = request.chains.unwrap_or(USUAL_CHAINS);
     if chains != 0 && !results.is_empty() {
+        // Chains begin at what the question names, as far as it names anything.
+        if !named.is_empty() {
+            question.seeds = Seeds::from_weights(ground.labels.len(), named)?;
+        }
         let told = told(ground, answerer, &question, &answer, by_mentions, chains)?;
         for (result, chains) in results.iter_mut().zip(told) {
             result.chains = chains;

@@ -204,7 +204,7 @@ pub struct Retrieved {
     /// Its text, if it is a passage with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// How the score came here, the best first. Ranked by mentions: to the node that is mentioned and has the largest score.
+    /// How the score came here from what the question names (where it names nothing, from passages), the best first. Ranked by mentions: to the node that is mentioned and has the largest score.
     pub chains: Vec<Chain>,
 }
 
@@ -214,7 +214,7 @@ pub struct Retrieved {
 pub struct Chain {
     /// The seed.
     pub seed: String,
-    /// The share of the score that came this very way.
+    /// Of what comes from all that the question names, the share that came this very way.
     pub share: f64,
     /// The triples; none when the result is a seed itself.
     pub steps: Vec<Step>,
