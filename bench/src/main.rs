@@ -88,6 +88,8 @@ mod triples;
 
 mod terms;
 
+mod retrieve;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -137,6 +139,8 @@ enum Suite {
     Triples(triples::Options),
     /// Candidate terms ranked anew: precision at N, base and revised.
     Terms(terms::Options),
+    /// Passages that answer questions over a knowledge graph: recall step by step, and speed beside igraph (needs python3).
+    Retrieve(retrieve::Options),
     /// One build, for `build`: in a process of its own, because peak memory is known by process only.
     #[command(hide = true)]
     BuildOnce(build::OnceOptions),
@@ -171,6 +175,7 @@ fn main() -> ExitCode {
         Suite::Senses(options) => senses::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Triples(options) => triples::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Terms(options) => terms::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Retrieve(options) => retrieve::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::AnswerWorker(options) => answer_worker::run(&options).map(|()| true),
         Suite::BuildOnce(options) => build::run_once(&options).map(|()| true),
     };

@@ -10,11 +10,13 @@ use walkprint_cluster::graph_mode::GraphMode;
 use walkprint_engine::graph::NodeOrder;
 use walkprint_engine::plan::{LEAST_RESTART_PROB, MOST_PATHS, Plan};
 use walkprint_engine::query::{Dangling, Method};
-use walkprint_loaders::Malformed;
 use walkprint_loaders::interactions::{Duplicates, HoldOut};
+use walkprint_loaders::{Literals, Malformed};
 
+use crate::commands::evaluate::retrieve::EvaluateRetrieveArguments;
 use crate::commands::evaluate::senses::SensesArguments;
 use crate::commands::rank_terms::RankTermsArguments;
+use crate::commands::retrieve::RetrieveArguments;
 use crate::joining::ProcessArguments;
 use crate::recommending::{EvaluateRecommendArguments, RecommendArguments};
 use crate::serving::ServeArguments;
@@ -50,6 +52,8 @@ pub(crate) enum Command {
     Query(QueryArguments),
     /// Answer for many or all nodes, into sorted files
     Batch(BatchArguments),
+    /// Find the passages or entities that matter to a question in words
+    Retrieve(Box<RetrieveArguments>),
     /// Recommend items to users
     Recommend(Box<RecommendArguments>),
     /// Rank candidate terms anew by how much their words matter (SemRe-Rank)
@@ -82,6 +86,8 @@ pub(crate) enum Evaluated {
     Recommend(Box<EvaluateRecommendArguments>),
     /// Word senses: precision, recall and F1 by data set, against a key
     Senses(Box<SensesArguments>),
+    /// Retrieval, against the passages that are known to answer questions
+    Retrieve(Box<EvaluateRetrieveArguments>),
 }
 
 #[derive(Debug, Args)]
@@ -96,14 +102,15 @@ pub(crate) struct QuickstartArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct LoadArguments {
-    /// Edge lists, CSV, TSV, Matrix Market or Parquet files; .gz and .zst as they are
+    /// Edge lists, CSV, TSV, Matrix Market, Parquet, OpenIE (JSON), N-Triples or Turtle files, or GraphRAG's directory of
+    /// tables; .gz and .zst as they are
     #[arg(required = true, value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
     /// The store to make
     #[arg(long, value_name = "STORE")]
     pub(crate) into: PathBuf,
-    /// The format of all files: edge-list, csv, tsv, matrix-market, parquet, triples, ukb; for users and items lightgcn, recbole,
-    /// interactions [default: found by name and content]
+    /// The format of all files: edge-list, csv, tsv, matrix-market, parquet; for users and items lightgcn, recbole, interactions;
+    /// for knowledge graphs triples, openie, ntriples, turtle, graphrag, ukb [default: found by name and content]
     #[arg(long)]
     pub(crate) format: Option<walkprint_loaders::Format>,
     /// Walk every edge in both directions
@@ -128,12 +135,21 @@ pub(crate) struct LoadArguments {
     /// type). Nodes that it does not name have no type
     #[arg(long, value_name = "FILE")]
     pub(crate) node_types: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) interactions: InteractionArguments,
-    /// What becomes of malformed lines: refuse, or skip, which counts and reports them, in formats whose files are known to
-    /// have some (triples, ukb)
+    /// What becomes of malformed lines or triples: refuse, or skip, which counts and reports them, in formats whose files are
+    /// known to have some (openie, ntriples, triples, ukb)
     #[arg(long, value_name = "WHAT", default_value_t)]
     pub(crate) malformed: Malformed,
+    /// Add an edge back for every edge, of FACTOR times its weight [default: 1] and of its type with a ^ before it
+    #[arg(long, value_name = "FACTOR", num_args = 0..=1, default_missing_value = "1", require_equals = true, conflicts_with = "undirected")]
+    pub(crate) inverse: Option<f64>,
+    /// What becomes of triples whose object is a literal (ntriples, turtle): error, skip, or nodes
+    #[arg(long, value_name = "WHAT", default_value_t = Literals::Refuse)]
+    pub(crate) literals: Literals,
+    /// A file of nodes that mean the same: two ids and perhaps a score in each line; each pair becomes edges of type synonym
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["shards", "hosts"])]
+    pub(crate) synonyms: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) interactions: InteractionArguments,
     /// How nodes are numbered: breadth-first, degree, id [default: breadth-first; id where the graph lies in shards]
     #[arg(long)]
     pub(crate) order: Option<NodeOrder>,

@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
+use crate::retrieve::{RetrieveReply, RetrieveRequest};
 use crate::server::{
     AnswerBody, BatchBody, BatchItem, BatchRequest, HealthBody, LocalRequest, NeighborsBody, NodesBody, ProblemBody,
     QueryRequest, ReadyBody, StoreBody, StoresBody, VersionBody,
@@ -100,6 +101,14 @@ impl Client {
     pub fn batch(&self, store: &str, request: &BatchRequest) -> Result<Vec<BatchItem>> {
         let body: BatchBody = self.post(&format!("/v1/stores/{}/query/batch", encoded(store)), request)?;
         Ok(body.answers)
+    }
+
+    /// The passages or entities that matter to a question in words.
+    ///
+    /// # Errors
+    /// As [`Client::query`].
+    pub fn retrieve(&self, store: &str, request: &RetrieveRequest) -> Result<RetrieveReply> {
+        self.post(&format!("/v1/stores/{}/retrieve", encoded(store)), request)
     }
 
     /// Which nodes of a graph that is sent along matter to some seeds.

@@ -42,6 +42,8 @@ pub mod terms;
 
 pub mod serve;
 
+pub mod retrieve;
+
 pub mod server;
 
 #[cfg(feature = "client")]

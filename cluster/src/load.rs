@@ -24,9 +24,11 @@ use std::time::{Duration, Instant};
 
 use walkprint_engine::edges::EdgeList;
 use walkprint_engine::graph::{BuiltGraph, NodeOrder, build};
+use walkprint_engine::ids::NodeId;
 use walkprint_engine::labels::Labels;
+use walkprint_engine::passages::Passages;
 use walkprint_engine::store::{GraphEntry, Manifest, Store, StoreLock, TypesEntry};
-use walkprint_loaders::{LoadOptions, LoadReport, Progress};
+use walkprint_loaders::{LoadOptions, LoadReport, Passage, Progress};
 use walkprint_walkers::alias;
 
 pub use interactions::{HeldOut, InteractionJob, load_interactions};
@@ -121,7 +123,7 @@ fn load_locked(
     watch(LoadPhase::Writing);
     let began = Instant::now();
     let report = serde_json::to_value(&loaded.report).expect("a report of plain fields serializes");
-    let graph = publish_graph(lock, &built, report)?;
+    let graph = publish_graph(lock, &built, &loaded.passages, report)?;
     Ok(LoadOutcome { read: loaded.report, graph, reading, building, writing: began.elapsed() })
 }
 
@@ -134,7 +136,7 @@ pub fn store_edges(store: &Path, edges: EdgeList, order: NodeOrder) -> Result<St
     let made = build(edges, order)
         .map_err(Error::from)
         .and_then(with_sampling_table)
-        .and_then(|built| publish_graph(&lock, &built, serde_json::Value::Null));
+        .and_then(|built| publish_graph(&lock, &built, &[], serde_json::Value::Null));
     match made {
         Ok(_) => Ok(Store::open(store)?),
         Err(error) => {
@@ -152,7 +154,12 @@ fn with_sampling_table(mut built: BuiltGraph) -> Result<BuiltGraph> {
     Ok(built)
 }
 
-fn publish_graph(lock: &StoreLock, built: &BuiltGraph, loaded: serde_json::Value) -> Result<GraphEntry> {
+fn publish_graph(
+    lock: &StoreLock,
+    built: &BuiltGraph,
+    passages: &[Passage],
+    loaded: serde_json::Value,
+) -> Result<GraphEntry> {
     let old = if lock.holds_store() { Some(Store::open(lock.path())?) } else { None };
     let generation = old.as_ref().map_or(0, |store| store.manifest().generation) + 1;
     let (file, labels_file) = (format!("graph-{generation}.wpg"), format!("labels-{generation}.wpl"));
@@ -168,6 +175,14 @@ fn publish_graph(lock: &StoreLock, built: &BuiltGraph, loaded: serde_json::Value
         let digest = built.kinds.write(&path)?;
         Some(TypesEntry { file, bytes: length(&path), digest: format!("{digest:032x}") })
     };
+    let passages = if passages.is_empty() {
+        None
+    } else {
+        let file = format!("passages-{generation}.wpp");
+        let path = lock.path().join(&file);
+        let digest = Passages::write(&path, &by_node(built, passages))?;
+        Some(TypesEntry { file, bytes: length(&path), digest: format!("{digest:032x}") })
+    };
     let graph = GraphEntry {
         file,
         bytes: length(&graph_path),
@@ -177,6 +192,7 @@ fn publish_graph(lock: &StoreLock, built: &BuiltGraph, loaded: serde_json::Value
         labels_digest: format!("{labels_digest:032x}"),
         shards: Vec::new(),
         types,
+        passages,
         report: built.report.clone(),
         loaded,
     };
@@ -186,4 +202,16 @@ fn publish_graph(lock: &StoreLock, built: &BuiltGraph, loaded: serde_json::Value
     };
     lock.publish(&Manifest { generation, graph: graph.clone(), indexes })?;
     Ok(graph)
+}
+
+/// Texts with their nodes, ascending. A passage that mentions nothing, which no edge has, is no node and has no text.
+fn by_node<'p>(built: &BuiltGraph, passages: &'p [Passage]) -> Vec<(NodeId, &'p str)> {
+    let mut node_of_rank = vec![0; built.rank_of_node.len()];
+    for (node, &rank) in (0..).zip(&built.rank_of_node) {
+        node_of_rank[rank as usize] = node;
+    }
+    let placed = passages.iter().filter_map(|one| Some((node_of_rank[built.ids.rank(&one.id)?], one.text.as_str())));
+    let mut placed: Vec<(NodeId, &str)> = placed.collect();
+    placed.sort_unstable();
+    placed
 }

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Command::Index(index) => commands::index::run(index),
         Command::Query(query) => commands::query::run(query),
         Command::Batch(batch) => commands::batch::run(batch),
+        Command::Retrieve(retrieve) => commands::retrieve::run(&retrieve),
         Command::Recommend(recommend) => commands::recommend::run(*recommend),
         Command::Evaluate { what } => commands::evaluate::run(what),
         Command::RankTerms(rank) => commands::rank_terms::run(&rank),

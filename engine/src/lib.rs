@@ -2,8 +2,8 @@
 //!
 //! In reading order: external and internal node [`ids`], the errors, the processor's cache ([`prefetch`]), the binary file
 //! container and its memory map, the types of nodes and edges ([`kinds`]), the [`edges`] that a loader hands over, the
-//! [`graph`], the [`plan`] of an index, [`fingerprint`]s, the [`index`], the [`store`] that holds all of them, the [`parts`]
-//! of a graph that lies in shards, and the [`query`] that answers.
+//! [`graph`], the texts of [`passages`], the [`plan`] of an index, [`fingerprint`]s, the [`index`], the [`store`] that holds all of them, the [`parts`]
+//! of a graph that lies in shards, the [`query`] that answers, and [`retrieval`], which makes seeds of questions in words.
 //!
 //! **Nothing here starts a thread, opens a socket, reads a clock or draws a random number.** (Kept by
 //! `clippy.toml` and by `tests/tests/architecture.rs`.)
@@ -24,6 +24,8 @@ pub mod graph;
 
 pub mod labels;
 
+pub mod passages;
+
 pub mod plan;
 
 pub mod fingerprint;
@@ -35,3 +37,5 @@ pub mod store;
 pub mod parts;
 
 pub mod query;
+
+pub mod retrieval;

@@ -9,6 +9,7 @@
 //!   labels-3-000.wpl …
 //!   types-3.wpt               types of its nodes and edges, if they have any
 //!   types-3-000.wpt …         or those of its shards
+//!   passages-3.wpp            texts of passages, if the input had some
 //!   index-default-4/          an index: plan.wpm and segments; may be unfinished, then the manifest does not know it
 //! ```
 //!
@@ -32,6 +33,7 @@ use crate::graph::{BuildReport, Graph};
 use crate::ids::NodeId;
 use crate::index::{Index, IndexEntry};
 use crate::labels::Labels;
+use crate::passages::Passages;
 use crate::plan::Plan;
 
 /// The file that says what exists.
@@ -67,6 +69,9 @@ pub struct GraphEntry {
     /// The file of types, when nodes or edges have types and the graph lies in one file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub types: Option<TypesEntry>,
+    /// The file of passages, when the input had texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passages: Option<TypesEntry>,
     /// What was found while the graph was built.
     pub report: BuildReport,
     /// Where the edges came from, for people: the loader's own report.
@@ -106,7 +111,7 @@ pub struct ShardEntry {
     pub types: Option<TypesEntry>,
 }
 
-/// What the manifest says of a file of types.
+/// What the manifest says of a file of types, or of passages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypesEntry {
     /// The file's name.
@@ -246,6 +251,24 @@ impl Store {
         self.manifest.graph.types.as_ref().map(|types| self.path.join(&types.file))
     }
 
+    /// Where the file of passages lies, if there is one.
+    #[must_use]
+    pub fn passages_path(&self) -> Option<PathBuf> {
+        self.manifest.graph.passages.as_ref().map(|passages| self.path.join(&passages.file))
+    }
+
+    /// Maps the texts of passages, if there are any.
+    ///
+    /// # Errors
+    /// When the file is damaged, or is not the one that the manifest lists.
+    pub fn passages(&self) -> Result<Option<Passages>> {
+        let Some(entry) = &self.manifest.graph.passages else { return Ok(None) };
+        let path = self.path.join(&entry.file);
+        let passages = Passages::open(&path)?;
+        expect_digest(path, &entry.digest, passages.digest())?;
+        Ok(Some(passages))
+    }
+
     /// What the manifest says of an index.
     ///
     /// # Errors
@@ -302,7 +325,8 @@ impl GraphEntry {
         let whole = [self.file.as_str(), self.labels_file.as_str()];
         let shards = self.shards.iter().flat_map(|shard| [shard.file.as_str(), shard.labels_file.as_str()]);
         let types = self.all_types().map(|types| types.file.as_str());
-        whole.into_iter().filter(|_| self.shards.is_empty()).chain(shards).chain(types)
+        let passages = self.passages.iter().map(|passages| passages.file.as_str());
+        whole.into_iter().filter(|_| self.shards.is_empty()).chain(shards).chain(types).chain(passages)
     }
 }
 
@@ -506,6 +530,7 @@ fn is_own_file(name: &str) -> bool {
         || name.starts_with("graph-") && name.ends_with(".wpg")
         || name.starts_with("labels-") && name.ends_with(".wpl")
         || name.starts_with("types-") && name.ends_with(".wpt")
+        || name.starts_with("passages-") && name.ends_with(".wpp")
         || name.starts_with(TOKEN_PREFIX)
         || index_name(name).is_some()
 }

@@ -63,6 +63,18 @@ pub enum Error {
         /// What was there.
         got: String,
     },
+    /// A part of a structured file is not what it should be.
+    #[error("{path}: {place}: expected {expected}, got {got}", path = .path.display())]
+    Place {
+        /// The file.
+        path: PathBuf,
+        /// The part, as `docs[3].extracted_triples[0]`.
+        place: String,
+        /// What should have been there.
+        expected: Cow<'static, str>,
+        /// What was there.
+        got: String,
+    },
     /// A file as a whole is not what is needed.
     #[error("{path}: expected {expected}, got {got}", path = .path.display())]
     File {
@@ -188,6 +200,11 @@ impl Problem {
     /// The problem, found in a row of a file without lines.
     pub(crate) fn at_row(self, path: &Path, row: u64) -> Error {
         Error::Row { path: path.to_owned(), row, expected: self.expected, got: self.got }
+    }
+
+    /// The problem, found in a part of a structured file.
+    pub(crate) fn at_place(self, path: &Path, place: String) -> Error {
+        Error::Place { path: path.to_owned(), place, expected: self.expected, got: self.got }
     }
 
     /// The problem of a node or edge of a graph in memory.

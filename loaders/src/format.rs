@@ -33,11 +33,22 @@ pub enum Format {
     Triples,
     /// `ukb`: relations of UKB, `u:NODE v:NODE` and perhaps `s:`, `t:`, `w:`, `d:`; both ways unless `d:1`.
     Ukb,
+    /// `openie`: what HippoRAG's extraction writes: passages as JSON, with their entities and triples.
+    #[serde(rename = "openie")]
+    OpenIe,
+    /// `ntriples`: a triple a line.
+    #[serde(rename = "ntriples")]
+    NTriples,
+    /// `turtle`: triples with prefixes and abbreviations.
+    Turtle,
+    /// `graphrag`: the Parquet tables of Microsoft's GraphRAG: entities, relationships, text_units.
+    #[serde(rename = "graphrag")]
+    GraphRag,
 }
 
 impl Format {
     /// All formats, in the order in which they are listed to users.
-    pub const ALL: [Format; 10] = [
+    pub const ALL: [Format; 14] = [
         Format::EdgeList,
         Format::Csv,
         Format::Tsv,
@@ -48,6 +59,10 @@ impl Format {
         Format::Interactions,
         Format::Triples,
         Format::Ukb,
+        Format::OpenIe,
+        Format::NTriples,
+        Format::Turtle,
+        Format::GraphRag,
     ];
 
     /// The format's name on the command line.
@@ -64,13 +79,17 @@ impl Format {
             Format::Interactions => "interactions",
             Format::Triples => "triples",
             Format::Ukb => "ukb",
+            Format::OpenIe => "openie",
+            Format::NTriples => "ntriples",
+            Format::Turtle => "turtle",
+            Format::GraphRag => "graphrag",
         }
     }
 
     /// Whether [`Malformed::Skip`](crate::Malformed::Skip) may be asked for.
     #[must_use]
     pub fn may_skip_malformed(self) -> bool {
-        matches!(self, Format::Triples | Format::Ukb)
+        matches!(self, Format::OpenIe | Format::NTriples | Format::Triples | Format::Ukb)
     }
 
     /// What the file's name says, `.gz` and `.zst` at its end left aside. `None`: look into the file.
@@ -85,6 +104,9 @@ impl Format {
             "parquet" => Some(Format::Parquet),
             "edges" => Some(Format::EdgeList),
             "inter" => Some(Format::RecBole),
+            "json" => Some(Format::OpenIe),
+            "nt" => Some(Format::NTriples),
+            "ttl" => Some(Format::Turtle),
             _ => None,
         }
     }
@@ -93,6 +115,14 @@ impl Format {
     #[must_use]
     pub fn holds_interactions(self) -> bool {
         matches!(self, Format::LightGcn | Format::RecBole | Format::Interactions)
+    }
+
+    /// True when a file is a list of lines, which may be cut between threads and processes.
+    pub(crate) fn is_lines(self) -> bool {
+        matches!(
+            self,
+            Format::EdgeList | Format::Csv | Format::Tsv | Format::MatrixMarket | Format::Triples | Format::Ukb
+        )
     }
 
     /// True when files of the two formats may be loaded together.
@@ -110,9 +140,7 @@ impl fmt::Display for Format {
 
 /// A name that is no [`Format`]'s.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "expected a format (edge-list, csv, tsv, matrix-market, parquet, lightgcn, recbole, interactions, triples, ukb), got {0:?}"
-)]
+#[error("expected a format ({known}), got {0:?}", known = Format::ALL.map(Format::name).join(", "))]
 pub struct UnknownFormat(pub String);
 
 impl FromStr for Format {
@@ -135,8 +163,7 @@ mod tests {
         }
         assert_eq!(
             "xls".parse::<Format>().map_err(|error| error.to_string()),
-            Err("expected a format (edge-list, csv, tsv, matrix-market, parquet, lightgcn, recbole, interactions, triples, ukb), got \"xls\""
-                .to_owned())
+            Err(format!(r#"expected a format ({}), got "xls""#, Format::ALL.map(Format::name).join(", ")))
         );
     }
 

@@ -16,6 +16,9 @@ use crate::numbered::Numbered;
 use crate::part::Part;
 use crate::{Error, LoadOptions, Malformed};
 
+/// What the name of an inverse type begins with.
+const INVERSE: u8 = b'^';
+
 /// How many types an error message lists.
 const TYPES_LISTED: usize = 20;
 
@@ -60,6 +63,8 @@ pub(crate) struct Tally {
     /// Lines that were left out because they are malformed.
     pub(crate) malformed: u64,
     pub(crate) weight_range: Option<(f64, f64)>,
+    /// Edges that were added as inverses of others.
+    pub(crate) inverse_edges: u64,
 }
 
 impl Tally {
@@ -72,6 +77,7 @@ impl Tally {
         self.zero_weight_edges += other.zero_weight_edges;
         self.comment_lines += other.comment_lines;
         self.malformed += other.malformed;
+        self.inverse_edges += other.inverse_edges;
         if let Some((min, max)) = other.weight_range {
             self.widen(min, max);
         }
@@ -97,6 +103,10 @@ pub(crate) struct Sink {
     pub(crate) tally: Tally,
     /// The source of the edge before: files are often sorted by source.
     last_source: (Vec<u8>, u32),
+    /// What inverse edges weigh, as a part of their edges, if there shall be any.
+    inverse: Option<f64>,
+    /// Room for the name of an inverse type.
+    inverse_kind: Vec<u8>,
 }
 
 impl Sink {
@@ -112,6 +122,8 @@ impl Sink {
             chunks_bytes: 0,
             tally: Tally::default(),
             last_source: (Vec::new(), 0),
+            inverse: options.inverse,
+            inverse_kind: Vec::new(),
         }
     }
 
@@ -161,8 +173,8 @@ impl Sink {
         self.table.number_of_integer(id)
     }
 
-    /// Takes an edge. `weight` comes from [`parse_weight`] or [`check_weight`]; all edges have one or none has.
-    /// `kind` is the edge's type, where there is a column of types.
+    /// Takes an edge, and its inverse if there shall be inverse edges. `weight` comes from [`parse_weight`] or
+    /// [`check_weight`]; all edges have one or none has. `kind` is the edge's type, where there is a column of types.
     pub(crate) fn edge(
         &mut self,
         source: u32,
@@ -170,9 +182,66 @@ impl Sink {
         weight: Option<f64>,
         kind: Option<&[u8]>,
     ) -> Result<(), Problem> {
+        let inverse = self.inverse.map(|factor| (factor, weight));
+        // One weighted edge makes all of them weighted.
+        let weighted = weight.or(self.inverse.filter(|&factor| factor != 1.0).map(|_| 1.0));
         if let Some(weight) = weight {
             self.tally.widen(weight, weight);
         }
+        self.push(source, target, weighted, kind)?;
+        if let Some((factor, weight)) = inverse.filter(|_| source != target) {
+            let weight = if factor == 1.0 { weight } else { Some(weight.unwrap_or(1.0) * factor) };
+            self.push_inverse(source, target, weight, kind)?;
+            self.tally.inverse_edges += 1;
+        }
+        self.count(source, target);
+        Ok(())
+    }
+
+    /// Takes an edge that is walked both ways whatever the options say, the way back under the name of the inverse type.
+    pub(crate) fn both_ways(
+        &mut self,
+        source: u32,
+        target: u32,
+        weight: Option<f64>,
+        kind: &[u8],
+    ) -> Result<(), Problem> {
+        let weight = weight.or(self.inverse.filter(|&factor| factor != 1.0).map(|_| 1.0));
+        self.push(source, target, weight, Some(kind))?;
+        self.push_inverse(source, target, weight, Some(kind))?;
+        self.count(source, target);
+        Ok(())
+    }
+
+    fn count(&mut self, source: u32, target: u32) {
+        self.tally.self_loops += u64::from(source == target);
+        self.tally.edges[self.file] += 1;
+    }
+
+    fn push_inverse(
+        &mut self,
+        source: u32,
+        target: u32,
+        weight: Option<f64>,
+        kind: Option<&[u8]>,
+    ) -> Result<(), Problem> {
+        let mut name = std::mem::take(&mut self.inverse_kind);
+        name.clear();
+        if let Some(kind) = kind.filter(|kind| !kind.is_empty()) {
+            name.push(INVERSE);
+            name.extend_from_slice(kind);
+        }
+        // It weighs what its edge weighs, times what its own type weighs.
+        let weight = match (kind, &mut self.types) {
+            (Some(kind), Some(types)) => Some(weight.unwrap_or(1.0) * types.weight(kind)),
+            _ => weight,
+        };
+        let pushed = self.push(target, source, weight, kind.map(|_| name.as_slice()));
+        self.inverse_kind = name;
+        pushed
+    }
+
+    fn push(&mut self, source: u32, target: u32, weight: Option<f64>, kind: Option<&[u8]>) -> Result<(), Problem> {
         if let Some(kind) = kind {
             let number = self.kinds.number(kind)?;
             self.chunk.kinds.push(number);
@@ -195,9 +264,12 @@ impl Sink {
             self.tally.zero_weight_edges += u64::from(weight == 0.0);
         }
         self.chunk.edges.push([source, target]);
-        self.tally.self_loops += u64::from(source == target);
-        self.tally.edges[self.file] += 1;
         Ok(())
+    }
+
+    /// Whether every edge gets one back, of its inverse type.
+    pub(crate) fn adds_inverse_edges(&self) -> bool {
+        self.inverse.is_some()
     }
 
     /// Adds the other way of an edge that was just taken, with the same weight and type, to those that are written out: in

@@ -12,6 +12,9 @@
 //!     ─▶ intern: merge the ids of all threads, ascending ─▶ EdgeList
 //! ```
 //!
+//! Formats that are no lists of lines ([`Format::OpenIe`], [`Format::NTriples`], [`Format::Turtle`], [`Format::GraphRag`]) are
+//! read by one thread: `knowledge` holds what they have in common.
+//!
 //! **Nothing is skipped, guessed or cut short silently**: an edge list that comes out holds every edge of the input,
 //! or there is an [`Error`] that names the file, the line, what was expected and what was found. Blank lines and
 //! comments are the only lines without an edge, and the report counts them. (Kept by `tests/bad_input.rs`.)
@@ -59,12 +62,23 @@ pub mod interactions;
 
 mod node_types;
 
+mod synonyms;
+
+mod knowledge;
+
+mod openie;
+
+mod rdf;
+
+mod graphrag;
+
 pub mod from_petgraph;
 
 pub use error::Error;
 pub use format::{Format, UnknownFormat};
+pub use knowledge::Passage;
 pub use malformed::Malformed;
-pub use options::LoadOptions;
+pub use options::{Literals, LoadOptions};
 pub use part::{LoadedPart, Part, PartCounts, files_of};
 pub use report::{LoadReport, Progress};
 
@@ -80,6 +94,8 @@ use walkprint_engine::kinds::KindList;
 pub struct Loaded {
     /// The edges, with their ids.
     pub edges: EdgeList,
+    /// The texts of passages, in formats that have them.
+    pub passages: Vec<Passage>,
     /// What was read and how it was understood.
     pub report: LoadReport,
 }
@@ -90,8 +106,11 @@ pub struct Loaded {
 /// stops with [`Error::Interrupted`]. The text formats are parsed by [`LoadOptions::threads`] threads beside the
 /// calling one, which reads and decompresses.
 ///
+/// A file of [`LoadOptions::synonyms`] has a pair of ids in each line, and perhaps a score above 0, separated by tabs or
+/// commas: an edge of type `synonym` each way, which weighs the score.
+///
 /// Memory: 8 bytes an edge (16 with weights, usually one more with types) for each direction, and the ids; while the ids of
-/// several threads are merged, up to twice that.
+/// several threads are merged, up to twice that. A JSON file is held as a whole.
 ///
 /// # Errors
 /// Whatever keeps the files from being read in full: see [`Error`]. If several lines are bad, the first is named.
@@ -132,6 +151,10 @@ pub fn load_part(
     part: Part,
     progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
 ) -> Result<LoadedPart, Error> {
+    if options.synonyms.is_some() {
+        let (expected, got) = ("a graph that is loaded by one process as a whole", "a part of one".to_owned());
+        return Err(Error::Option { option: "--synonyms", expected, got });
+    }
     load_part_in_blocks(paths, options, part, progress, blocks::BLOCK_BYTES)
 }
 
@@ -194,6 +217,8 @@ fn load_part_in_blocks(
             expected: "a format of edges (users with items are read by interactions::read, and by one process)",
             got: format.to_string(),
         }),
+        Some(Format::GraphRag) => graphrag::load(paths, options, part, progress),
+        Some(format) if !format.is_lines() => knowledge::load(paths, options, format, part, progress),
         _ => text::load(paths, options, part, progress, block_bytes),
     }
 }
@@ -206,10 +231,23 @@ fn load_in_blocks(
     block_bytes: usize,
 ) -> Result<Loaded, Error> {
     let paths = files_of(paths)?;
-    let LoadedPart { mut edges, counts } = load_part_in_blocks(&paths, options, Part::ALL, progress, block_bytes)?;
+    // Edges of synonyms come later, from a file of their own, and may be weighed like others.
+    let reading = synonyms::without(options);
+    let part = load_part_in_blocks(&paths, &reading, Part::ALL, progress, block_bytes)?;
+    let LoadedPart { mut edges, passages, counts } = part;
     let integer_ids = matches!(edges.ids, ExternalIds::Integers(_));
-    let report = LoadReport::of_parts(&paths, options, vec![counts], edges.ids.len() as u64, integer_ids)?;
-    edges.kinds.nodes = options.read_node_types(&edges.ids, &|_| true)?;
+    let mut report = LoadReport::of_parts(&paths, &reading, vec![counts], edges.ids.len() as u64, integer_ids)?;
+    if let Some(kinds) = options.read_node_types(&edges.ids, &|_| true)? {
+        if edges.kinds.nodes.is_some() {
+            let (expected, got) = ("a format without types of nodes", report.format.to_string());
+            return Err(Error::Option { option: "--node-types", expected, got });
+        }
+        edges.kinds.nodes = Some(kinds);
+    }
+    if let Some(path) = &options.synonyms {
+        let pairs = synonyms::add(path, options, &mut edges)?;
+        report.notes.push(format!("{pairs} pairs of synonyms, walked both ways"));
+    }
     let report = report.with_kinds(&edges.kinds);
-    Ok(Loaded { edges, report })
+    Ok(Loaded { edges, passages, report })
 }

@@ -86,7 +86,7 @@ pub(crate) fn read(
 }
 
 /// Looks at the first line for the delimiter.
-fn begin(path: &Path, blocks: &mut Blocks) -> Result<u8, Error> {
+pub(crate) fn begin(path: &Path, blocks: &mut Blocks) -> Result<u8, Error> {
     while memchr(b'\n', blocks.head()).is_none() && !blocks.ended() {
         blocks.check_head()?;
         blocks.grow()?;

@@ -1,7 +1,9 @@
 //! What a user may say about the input.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::thread;
 
 use walkprint_engine::ids::ExternalIds;
@@ -9,6 +11,41 @@ use walkprint_engine::kinds::KindList;
 
 use crate::blocks::BLOCK_BYTES;
 use crate::{Error, Format, Malformed, node_types};
+
+/// What is done with a triple whose object is a literal: a text, a number or a date instead of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Literals {
+    /// It is an error.
+    #[default]
+    Refuse,
+    /// It is left out and counted.
+    Skip,
+    /// The literal's text becomes a node, whose type is `literal`.
+    Nodes,
+}
+
+impl fmt::Display for Literals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Literals::Refuse => "error",
+            Literals::Skip => "skip",
+            Literals::Nodes => "nodes",
+        })
+    }
+}
+
+impl FromStr for Literals {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "error" => Ok(Literals::Refuse),
+            "skip" => Ok(Literals::Skip),
+            "nodes" => Ok(Literals::Nodes),
+            _ => Err(format!("expected error, skip or nodes, got {text:?}")),
+        }
+    }
+}
 
 /// How to read the input. The default reads directed edges, finds format and columns itself, and uses all processors.
 ///
@@ -35,6 +72,13 @@ pub struct LoadOptions {
     pub node_types: Option<PathBuf>,
     /// What becomes of malformed lines, in formats that may skip them.
     pub malformed: Malformed,
+    /// Adds an edge back for every edge that leads to another node, of this many times its weight. It has the edge's type with
+    /// a `^` before it.
+    pub inverse: Option<f64>,
+    /// What is done with literals, in formats that have them.
+    pub literals: Literals,
+    /// A file of pairs of nodes that mean the same, with scores: see [`crate::load`].
+    pub synonyms: Option<PathBuf>,
     /// How many threads parse. 0 counts as 1.
     pub threads: usize,
     /// How many bytes the loader may hold; it stops with [`Error::Memory`] when it needs more.
@@ -53,6 +97,9 @@ impl Default for LoadOptions {
             type_weights: BTreeMap::new(),
             node_types: None,
             malformed: Malformed::default(),
+            inverse: None,
+            literals: Literals::default(),
+            synonyms: None,
             threads: thread::available_parallelism().map_or(1, usize::from),
             memory_bytes: None,
         }
@@ -71,6 +118,14 @@ impl LoadOptions {
                 });
             }
         }
+        if let Some(factor) = self.inverse.filter(|factor| !(0.0 < *factor && factor.is_finite())) {
+            let expected = "a finite factor above 0";
+            return Err(Error::Option { option: "--inverse", expected, got: factor.to_string() });
+        }
+        if self.inverse.is_some() && self.undirected {
+            let (expected, got) = ("either inverse edges or undirected ones", "both".to_owned());
+            return Err(Error::Option { option: "--inverse", expected, got });
+        }
         Ok(())
     }
 
@@ -79,7 +134,7 @@ impl LoadOptions {
         if self.malformed == Malformed::Skip && !format.may_skip_malformed() {
             return Err(Error::Option {
                 option: "--malformed skip",
-                expected: "a format whose malformed lines may be left out (triples, ukb)",
+                expected: "a format of which malformed parts may be left out (openie, ntriples, triples, ukb)",
                 got: format.to_string(),
             });
         }

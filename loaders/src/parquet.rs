@@ -112,7 +112,7 @@ pub(crate) fn load(
         typed_edges: edges.kinds.edges.as_ref().map_or(0, KindList::typed),
         types,
     };
-    Ok(LoadedPart { edges, counts })
+    Ok(LoadedPart { edges, passages: Vec::new(), counts })
 }
 
 /// Reads a file's metadata and finds its columns.

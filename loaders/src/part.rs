@@ -18,7 +18,7 @@ use walkprint_engine::edges::EdgeList;
 use crate::columns::ColumnNames;
 use crate::error::Problem;
 use crate::gather::{Tally, Types};
-use crate::{Error, Format, LoadOptions, LoadReport};
+use crate::{Error, Format, LoadOptions, LoadReport, Passage};
 
 /// Which part of the input to load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,6 +160,8 @@ pub struct LoadedPart {
     /// The edges, with the ids and the types of edges that occur in this part. Nodes have no types: see
     /// [`node_types_of_range`](crate::node_types_of_range).
     pub edges: EdgeList,
+    /// The texts of passages, in formats that have them.
+    pub passages: Vec<Passage>,
     /// What was counted.
     pub counts: PartCounts,
 }

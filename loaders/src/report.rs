@@ -99,7 +99,7 @@ impl LoadReport {
             weight_max: tally.weight_range.map(|(_, max)| max),
             nodes,
             integer_ids,
-            notes: names.notes,
+            notes: notes_of(names.notes, tally.inverse_edges, options),
         }
     }
 
@@ -115,4 +115,12 @@ impl LoadReport {
         let typed_nodes = kinds.nodes.as_ref().map_or(0, KindList::typed);
         self.with_types(types(&kinds.edges), types(&kinds.nodes), typed_nodes)
     }
+}
+
+/// What a format noted, and that there are inverse edges.
+fn notes_of(mut notes: Vec<String>, inverse_edges: u64, options: &LoadOptions) -> Vec<String> {
+    if let Some(factor) = options.inverse {
+        notes.push(format!("{inverse_edges} inverse edges, of {factor} times the weight of their edges"));
+    }
+    notes
 }

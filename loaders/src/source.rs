@@ -92,6 +92,11 @@ impl Source {
         self.encoding.is_some()
     }
 
+    /// The decompressed bytes, for parsers that read themselves.
+    pub(crate) fn into_reader(self) -> Box<dyn Read> {
+        self.reader
+    }
+
     /// Where in the file it begins.
     pub(crate) fn start(&self) -> u64 {
         self.start

@@ -170,7 +170,7 @@ pub(crate) fn load(
         typed_edges: edges.kinds.edges.as_ref().map_or(0, KindList::typed),
         types,
     };
-    Ok(LoadedPart { edges, counts })
+    Ok(LoadedPart { edges, passages: Vec::new(), counts })
 }
 
 /// What a parsing thread does, until there are no more blocks or some thread met an error.
@@ -235,10 +235,11 @@ impl Reader<'_> {
         let mut sequence = 0;
         for (file, path) in paths.iter().enumerate() {
             if let Some(&(expected, _)) = read.first()
-                && self.options.format.or_else(|| Format::from_name(path)) == Some(Format::Parquet)
+                && let Some(got) = self.options.format.or_else(|| Format::from_name(path))
+                && !got.is_lines()
             {
                 let (first, path) = (paths[0].clone(), path.clone());
-                return Err(Error::MixedFormats { first, expected, path, got: Format::Parquet });
+                return Err(Error::MixedFormats { first, expected, path, got });
             }
             let within = self.cut.within(file);
             // The sizes of all matrices together say which nodes there are.
@@ -368,8 +369,8 @@ fn layout(format: Format, options: &LoadOptions, blocks: &Blocks) -> Result<Opti
         }
         Format::Triples => Some((Layout::Triples(triples::layout(options).map_err(|problem| (line, problem))?), 0)),
         Format::Ukb => Some((Layout::Ukb(ukb::layout(options).map_err(|problem| (line, problem))?), 0)),
-        // Files of interactions do not come here: see `load_part_in_blocks`.
-        Format::Csv | Format::Tsv | Format::Parquet | Format::LightGcn | Format::RecBole | Format::Interactions => {
+        // Other formats do not come here.
+        _ => {
             let found = delimited::layout(head, line, ended, format, options)?;
             found.map(|(layout, bytes)| (Layout::Delimited(layout), bytes))
         }

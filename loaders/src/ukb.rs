@@ -76,7 +76,8 @@ pub(crate) fn parse(layout: &Layout, block: &[u8], first_line: u64, sink: &mut S
 fn take(layout: &Layout, sink: &mut Sink, relation: &Relation<'_>) -> Result<(), Problem> {
     let (source, target) = (sink.source(relation.source)?, sink.target(relation.target)?);
     sink.edge(source, target, Some(relation.weight), Some(relation.kind))?;
-    if !relation.directed && !layout.all_both_ways && source != target {
+    // Where inverse edges are asked for, they are the way back.
+    if !relation.directed && !layout.all_both_ways && !sink.adds_inverse_edges() && source != target {
         sink.edge_back(source, target);
     }
     Ok(())

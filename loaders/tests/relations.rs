@@ -98,7 +98,7 @@ fn malformed_lines_are_skipped_and_counted_only_when_that_is_asked_for() {
     assert_eq!((edges(&loaded), loaded.report.malformed), (vec!["a→c=1".to_owned(), "c→a=1".to_owned()], 1));
     for (name, text) in [("a.txt", "a b\n"), ("a.csv", "source,target\na,b\n"), ("a.parquet", "PAR1")] {
         let message = error_of(name, text, &skipping(LoadOptions::default()));
-        assert!(message.starts_with("--malformed skip: expected a format whose malformed lines"), "{message}");
+        assert!(message.starts_with("--malformed skip: expected a format of which malformed parts"), "{message}");
     }
 }
 

@@ -239,10 +239,10 @@ fn a_graph_that_is_sent_along_is_answered_as_a_store_of_it() {
         let edges: Vec<Edge> = sprawling(3, 300, 4, true)
             .edges
             .into_iter()
-            .map(|(source, target, weight)| Edge { source: id(source), target: id(target), weight })
+            .map(|(source, target, weight)| Edge { source: id(source), target: id(target), weight, kind: None })
             .collect();
         let text: String =
-            edges.iter().map(|Edge { source, target, weight }| format!("{source}\t{target}\t{weight}\n")).collect();
+            edges.iter().map(|Edge { source, target, weight, .. }| format!("{source}\t{target}\t{weight}\n")).collect();
         std::fs::write(place.path().join("edges.tsv"), text).expect("room");
         let store = format!("{name}.wp");
         let _ = run(place.path(), &["load", "edges.tsv", "--into", &store, "--order", "id"]).done();
@@ -261,24 +261,16 @@ fn a_graph_that_is_sent_along_is_answered_as_a_store_of_it() {
                 undirected,
                 seeds: vec![seed.as_str().into()],
                 top: Some(20),
-                restart_prob: None,
-                dangling: None,
-                exclude_seeds: false,
-                exclude_neighbors: false,
+                ..LocalRequest::default()
             };
             let answer = server().client().local(&request).expect("an answer");
             assert_eq!(serde_json::to_value(&answer.results).expect("JSON"), expected);
         }
     }
     let missing = LocalRequest {
-        edges: vec![Edge { source: "a".into(), target: "b".into(), weight: 1.0 }],
-        undirected: false,
+        edges: vec![Edge { source: "a".into(), target: "b".into(), weight: 1.0, kind: None }],
         seeds: vec!["c".into()],
-        top: None,
-        restart_prob: None,
-        dangling: None,
-        exclude_seeds: false,
-        exclude_neighbors: false,
+        ..LocalRequest::default()
     };
     assert_eq!(refused(server().client().local(&missing)).id.as_deref(), Some("c"));
 }

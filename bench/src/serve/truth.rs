@@ -91,6 +91,7 @@ impl Truth {
             took_us: Some(0),
             store: None,
             explanation: None,
+            budgeted: None,
         };
         Ok(comparable(&serde_json::to_vec(&printed)?)?.0)
     }

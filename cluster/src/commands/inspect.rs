@@ -39,6 +39,7 @@ pub(crate) fn run(arguments: InspectArguments) -> anyhow::Result<Outcome> {
             json!({ "nodes": kinds.count_nodes(), "edges": kinds.count_edges(), "bytes": kinds.bytes(),
                 "shards_elsewhere": missing.len() })
         }));
+        described["passages"] = json!(graph.passages.as_ref().map(|passages| passages.bytes));
         let indexes: Vec<_> = manifest
             .indexes
             .iter()
@@ -90,6 +91,10 @@ pub(crate) fn run(arguments: InspectArguments) -> anyhow::Result<Outcome> {
         let here = if missing.is_empty() { "" } else { " (of the shards that are here)" };
         text += &describe_kinds("node types", here, &kinds.count_nodes());
         text += &describe_kinds("edge types", here, &kinds.count_edges());
+    }
+    if let Some(passages) = store.passages()? {
+        let bytes = graph.passages.as_ref().map_or(0, |entry| entry.bytes);
+        text += &format!("passages  {} texts, {}\n", count(passages.len() as u64), size(bytes));
     }
     for entry in &manifest.indexes {
         text += &format!(

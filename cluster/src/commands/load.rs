@@ -56,6 +56,9 @@ pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
             type_col: arguments.type_col,
             node_types: arguments.node_types,
             malformed: arguments.malformed,
+            inverse: arguments.inverse,
+            literals: arguments.literals,
+            synonyms: arguments.synonyms,
             type_weights: arguments.edge_weights.into_iter().collect::<BTreeMap<_, _>>(),
             threads: arguments.workers.unwrap_or_else(processors),
             memory_bytes: arguments.memory,
@@ -150,7 +153,10 @@ fn agreement(job: &LoadJob) -> Vec<(&'static str, String)> {
     vec![
         ("command", if job.replace { "load --replace" } else { "load" }.to_owned()),
         ("number of inputs", inputs.to_string()),
-        ("way of reading (--format, --undirected, columns, --edge-weights, --malformed)", format!("{options:?}")),
+        (
+            "way of reading (--format, --undirected, columns, --edge-weights, --malformed, --inverse, --literals)",
+            format!("{options:?}"),
+        ),
         ("types of nodes (--node-types)", if job.options.node_types.is_some() { "given" } else { "none" }.to_owned()),
         ("order of nodes (--order)", job.order.to_string()),
     ]
@@ -193,11 +199,12 @@ fn describe(store: &Path, outcome: &LoadOutcome) -> String {
         rate(read.bytes_parsed, reading.as_secs_f64())
     )];
     if read.malformed != 0 {
-        lines.push(format!("skipped   {} malformed lines, as asked for", count(read.malformed)));
+        lines.push(format!("skipped   {} malformed, as asked for", count(read.malformed)));
     }
     lines.push(match (&read.weight_column, read.weight_min, read.weight_max) {
         (Some(column), Some(min), Some(max)) => format!("weights   {column}, from {min} to {max}"),
         (Some(column), ..) => format!("weights   {column}"),
+        (None, ..) if report.weighted && read.types_used => "weights   by type".into(),
         (None, ..) => "weights   none: every edge weighs 1".into(),
     });
     lines.extend(describe_types(read, report.nodes));
@@ -249,7 +256,8 @@ fn describe(store: &Path, outcome: &LoadOutcome) -> String {
 }
 
 fn stored_bytes(graph: &GraphEntry) -> u64 {
-    graph.bytes + graph.labels_bytes + graph.types_bytes()
+    let passages = graph.passages.as_ref().map_or(0, |passages| passages.bytes);
+    graph.bytes + graph.labels_bytes + graph.types_bytes() + passages
 }
 
 /// How many nodes and edges have types, if any has.

@@ -21,6 +21,8 @@ pub(crate) mod recommend;
 
 pub(crate) mod rank_terms;
 
+pub(crate) mod retrieve;
+
 pub(crate) mod evaluate;
 
 pub(crate) mod serve;

@@ -9,6 +9,7 @@ use walkprint_engine::index::open_segment;
 use walkprint_engine::kinds::KindFile;
 use walkprint_engine::labels::Labels;
 use walkprint_engine::parts;
+use walkprint_engine::passages::Passages;
 use walkprint_engine::store::Store;
 
 use crate::arguments::VerifyArguments;
@@ -45,6 +46,9 @@ pub(crate) fn run(arguments: VerifyArguments) -> anyhow::Result<Outcome> {
             find(store.labels_path(), Labels::verify(&store.labels_path()).and_then(|()| store.labels().map(|_| ())))?;
             if let Some(path) = store.types_path() {
                 find(path.clone(), KindFile::verify(&path).and_then(|()| store.kinds().map(|_| ())))?;
+            }
+            if let Some(path) = store.passages_path() {
+                find(path.clone(), Passages::verify(&path).and_then(|()| store.passages().map(|_| ())))?;
             }
             let graph = store.graph();
             for entry in &store.manifest().indexes {

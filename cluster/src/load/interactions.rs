@@ -118,7 +118,7 @@ fn load_locked(
     watch(LoadPhase::Writing);
     let began = Instant::now();
     let loaded = serde_json::to_value(&report).expect("a report of plain fields serializes");
-    let graph = publish_graph(lock, &built, loaded)?;
+    let graph = publish_graph(lock, &built, &[], loaded)?;
     Ok(LoadOutcome { read: report, graph, reading, building, writing: began.elapsed() })
 }
 

@@ -138,7 +138,7 @@ fn load_into(
     let began = Instant::now();
     let inputs = shared.same_inputs(worker)?;
     let (part, report) = shared.read(worker, &inputs)?;
-    let LoadedPart { mut edges, counts } = part;
+    let LoadedPart { mut edges, counts, .. } = part;
     let all_counts = from_all(worker, counts);
     let reading = began.elapsed();
 
@@ -169,6 +169,7 @@ fn load_into(
         labels_digest: String::new(),
         shards: shards.entries,
         types: None,
+        passages: None,
         report,
         loaded: serde_json::to_value(&read).expect("a report of plain fields serializes"),
     };

@@ -38,7 +38,7 @@ use walkprint_engine::query::{Answer, Method};
 use walkprint_engine::store::Store;
 
 pub use connection::ask;
-pub use printed::{Origin, Printed, Provenance, as_json};
+pub use printed::{Budgeted, Origin, Printed, Provenance, Triple, as_json};
 pub use question::{Id, Request, Seed, typed_seed};
 
 use crate::choice::Wanted;

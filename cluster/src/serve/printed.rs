@@ -1,7 +1,7 @@
 //! An answer as JSON: what `query --json` prints and what a server sends.
 
 use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use walkprint_engine::index::IndexEntry;
 use walkprint_engine::kinds::Kinds;
@@ -62,12 +62,42 @@ pub struct Printed<'a> {
     pub store: Option<Origin<'a>>,
     /// Why these are the results.
     pub explanation: Option<&'a Explanation>,
+    /// What a budget of tokens left, and triples.
+    pub budgeted: Option<&'a Budgeted>,
+}
+
+/// What a budget of tokens left of the results or triples of a graph that was sent along.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Budgeted {
+    /// The tokens of what is left, together.
+    pub tokens: u64,
+    /// Whether the budget left something out.
+    pub cut: bool,
+    /// The best triples, if they were asked for.
+    pub triples: Option<Vec<Triple>>,
+}
+
+/// An edge with its type, and how much of the score goes along it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Triple {
+    /// The node that it leaves.
+    pub source: String,
+    /// Its type, if it has one.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The node that it leads to.
+    pub target: String,
+    /// The score of the node that it leaves times the share of the edge among that node's weights.
+    pub score: f64,
+    /// How many tokens it takes.
+    pub tokens: u64,
 }
 
 impl Serialize for Printed<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Printed { answer, kinds, from, took_us, store, explanation } = *self;
-        let mut fields = serializer.serialize_struct("Answer", 10)?;
+        let Printed { answer, kinds, from, took_us, store, explanation, budgeted } = *self;
+        let mut fields = serializer.serialize_struct("Answer", 13)?;
         fields.serialize_field("results", &Results { results: &answer.results, kinds })?;
         fields.serialize_field("method", &answer.method)?;
         fields.serialize_field("dangling", &answer.dangling)?;
@@ -78,6 +108,11 @@ impl Serialize for Printed<'_> {
         took_us.map_or(Ok(()), |took_us| fields.serialize_field("took_us", &took_us))?;
         store.map_or(Ok(()), |store| fields.serialize_field("store", &store))?;
         explanation.map_or(Ok(()), |explanation| fields.serialize_field("explanation", explanation))?;
+        if let Some(Budgeted { tokens, cut, triples }) = budgeted {
+            fields.serialize_field("tokens", tokens)?;
+            fields.serialize_field("cut", cut)?;
+            triples.as_ref().map_or(Ok(()), |triples| fields.serialize_field("triples", triples))?;
+        }
         fields.end()
     }
 }
@@ -117,6 +152,6 @@ impl Serialize for Results<'_> {
 /// Never: plain structs always serialize.
 #[must_use]
 pub fn as_json(answer: &Answer, kinds: Option<&Kinds>, from: Provenance<'_>) -> Value {
-    let printed = Printed { answer, kinds, from, took_us: None, store: None, explanation: None };
+    let printed = Printed { answer, kinds, from, took_us: None, store: None, explanation: None, budgeted: None };
     serde_json::to_value(printed).expect("plain structs always serialize")
 }

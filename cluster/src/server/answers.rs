@@ -135,6 +135,7 @@ async fn attempt(
                 took_us: Some(u64::try_from(answered.as_micros()).unwrap_or(u64::MAX)),
                 store: Some(Origin { name: shelf.name(), generation: world.generation() }),
                 explanation: explanation.as_ref(),
+                budgeted: None,
             };
             let json = serde_json::to_vec(&printed)
                 .map_err(|error| Problem::new(Kind::Internal, format!("the answer cannot be printed: {error}")))?;

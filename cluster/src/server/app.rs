@@ -16,7 +16,7 @@ use super::compute::{Compute, Refusal};
 use super::metering::Metering;
 use super::problem::{Kind, Problem};
 use super::settings::Settings;
-use super::{answers, browse, health, local, openapi, recommending};
+use super::{answers, browse, health, local, openapi, recommending, retrieving};
 use crate::error::{Error, Result};
 
 /// See the [module](self).
@@ -171,6 +171,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/v1/stores/{store}/query", post(answers::query))
         .route("/v1/stores/{store}/query/batch", post(answers::batch))
         .route("/v1/stores/{store}/recommend", post(recommending::recommend))
+        .route("/v1/stores/{store}/retrieve", post(retrieving::retrieve))
         .route("/v1/local", post(local::local))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))

@@ -3,6 +3,7 @@
 //! For a retriever that has found a small graph around a question and ranks just that (TeaRAG: facts and their entities).
 //! Edges are read as loaders read them: parallel ones add up, a self-loop counts once, edges of weight zero are not walked.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,7 +23,8 @@ use walkprint_engine::edges::EdgeList;
 use walkprint_engine::graph::Graph;
 use walkprint_engine::labels::Labels;
 use walkprint_engine::plan::Plan;
-use walkprint_engine::query::{Answerer, Dangling, Method, Question, Seeds, Shape};
+use walkprint_engine::query::{Answer, Answerer, Dangling, Method, Question, Seeds, Shape};
+use walkprint_engine::retrieval::{fitting, token_count};
 use walkprint_loaders::from_petgraph::edge_list;
 
 use super::app::App;
@@ -33,16 +35,17 @@ use super::problem::{Problem, ProblemBody};
 use super::reply::AnswerBody;
 use super::request::{Id, QueryRequest, Seed};
 use super::settings::Bounds;
-use crate::serve::{Printed, Provenance};
+use crate::serve::{Budgeted, Printed, Provenance, Triple};
 
 /// Edges up to which it is short work.
 const SHORT_EDGES: usize = 20_000;
 
 /// Edges and seeds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LocalRequest {
-    /// The graph: `["a", "b"]`, `["a", "b", 2.0]` or `{"source": "a", "target": "b", "weight": 2.0}` an edge.
+    /// The graph: `["a", "b"]`, `["a", "b", 2.0]`, `["a", "b", 2.0, "type"]` or
+    /// `{"source": "a", "target": "b", "weight": 2.0, "type": "likes"}` an edge.
     #[schema(value_type = Vec<super::openapi::EdgeSchema>, min_items = 1, example = json!([["a", "b"], ["b", "c", 2.0], ["c", "a"]]))]
     pub edges: Vec<Edge>,
     /// Walk every edge in both directions [default: false].
@@ -69,6 +72,15 @@ pub struct LocalRequest {
     /// Nodes to which an edge leads from a seed may not be results [default: false].
     #[serde(default)]
     pub exclude_neighbors: bool,
+    /// How many of the best triples to send: edges by the score that goes along them [default: 0].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub triples: Option<usize>,
+    /// Keep the first triples whose tokens together are no more than this; without triples, the first results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_budget: Option<u64>,
+    /// How many tokens a node takes, by its id [default: a quarter of the bytes of the id, rounded up].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tokens: BTreeMap<String, u64>,
 }
 
 /// An edge.
@@ -80,6 +92,8 @@ pub struct Edge {
     pub target: String,
     /// Its weight.
     pub weight: f64,
+    /// Its type, if it has one.
+    pub kind: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -89,6 +103,8 @@ struct NamedEdge {
     target: Id,
     #[serde(default = "one")]
     weight: f64,
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
 }
 
 fn one() -> f64 {
@@ -101,22 +117,23 @@ impl<'de> Visitor<'de> for EdgeVisitor {
     type Value = Edge;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an edge: [source, target], [source, target, weight] or {\"source\": …, \"target\": …}")
+        f.write_str("an edge: [source, target], [source, target, weight], [source, target, weight, type] or {\"source\": …, \"target\": …}")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Edge, A::Error> {
         let Id(source) = parts.next_element()?.ok_or_else(|| de::Error::invalid_length(0, &self))?;
         let Id(target) = parts.next_element()?.ok_or_else(|| de::Error::invalid_length(1, &self))?;
         let weight = parts.next_element()?.unwrap_or_else(one);
+        let kind = parts.next_element()?;
         match parts.next_element::<de::IgnoredAny>()? {
-            None => Ok(Edge { source, target, weight }),
-            Some(_) => Err(de::Error::invalid_length(4, &self)),
+            None => Ok(Edge { source, target, weight, kind }),
+            Some(_) => Err(de::Error::invalid_length(5, &self)),
         }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Edge, A::Error> {
-        let NamedEdge { source, target, weight } = NamedEdge::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(Edge { source: source.0, target: target.0, weight })
+        let NamedEdge { source, target, weight, kind } = NamedEdge::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Edge { source: source.0, target: target.0, weight, kind })
     }
 }
 
@@ -128,7 +145,10 @@ impl<'de> Deserialize<'de> for Edge {
 
 impl Serialize for Edge {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (&self.source, &self.target, self.weight).serialize(serializer)
+        match &self.kind {
+            Some(kind) => (&self.source, &self.target, self.weight, kind).serialize(serializer),
+            None => (&self.source, &self.target, self.weight).serialize(serializer),
+        }
     }
 }
 
@@ -146,7 +166,7 @@ impl LocalRequest {
             );
             return Err(Problem::invalid("edges", what));
         }
-        for (at, Edge { source, target, weight }) in self.edges.iter().enumerate() {
+        for (at, Edge { source, target, weight, .. }) in self.edges.iter().enumerate() {
             if !(0.0 <= *weight && weight.is_finite()) {
                 let what = format!("a weight is finite and not negative; this one is {weight}");
                 return Err(Problem::invalid(format!("edges[{at}]"), what));
@@ -178,7 +198,8 @@ impl LocalRequest {
         let began = Instant::now();
         let mut answerer = Answerer::new(&graph, &labels, None, restart_prob)?;
         answerer.heed(Some(cancelled));
-        let answer = answerer.answer(&question)?;
+        let mut answer = answerer.answer(&question)?;
+        let budgeted = self.budgeted(&mut answerer, &question, &mut answer)?;
         let answered = began.elapsed();
         let began = Instant::now();
         let digest = format!("{:032x}", graph.digest());
@@ -189,16 +210,66 @@ impl LocalRequest {
             took_us: Some(u64::try_from(answered.as_micros()).unwrap_or(u64::MAX)),
             store: None,
             explanation: None,
+            budgeted: budgeted.as_ref(),
         };
         let json = serde_json::to_vec(&printed).unwrap_or_default();
         let stages = Stages { queue: waited, resolve, answer: answered, print: began.elapsed(), ..Stages::default() };
         Ok((json, stages))
     }
 
+    fn tokens_of(&self, id: &str) -> u64 {
+        self.tokens.get(id).copied().unwrap_or_else(|| token_count(id))
+    }
+
+    /// Cuts what is sent to the budget: triples if they are asked for, else results.
+    fn budgeted(
+        &self,
+        answerer: &mut Answerer<'_>,
+        question: &Question,
+        answer: &mut Answer,
+    ) -> Result<Option<Budgeted>, Problem> {
+        let most = self.triples.unwrap_or(0);
+        if most == 0 && self.token_budget.is_none() {
+            return Ok(None);
+        }
+        if most == 0 {
+            let sizes: Vec<u64> = answer.results.iter().map(|result| self.tokens_of(&result.id)).collect();
+            let fit = fitting(self.token_budget, sizes.iter().copied());
+            answer.results.truncate(fit);
+            let (tokens, cut) = (sizes[..fit].iter().sum(), fit < sizes.len());
+            return Ok(Some(Budgeted { tokens, cut, triples: None }));
+        }
+        let scores = answerer.scores(question)?.scores;
+        let mut triples = Vec::with_capacity(self.edges.len());
+        for Edge { source, target, weight, kind } in &self.edges {
+            // An edge that is walked both ways is one triple, which has what goes along it either way.
+            let other = Some(target).filter(|&target| self.undirected && source != target);
+            let mut score = 0.0;
+            for from in std::iter::once(source).chain(other) {
+                let Some(node) = answerer.labels().node(from)? else { continue };
+                let total = answerer.graph().row(node)?.total;
+                if 0.0 < total {
+                    score += scores.get(node as usize).copied().unwrap_or(0.0) * weight / total;
+                }
+            }
+            let tokens = self.tokens_of(source) + self.tokens_of(target) + kind.as_deref().map_or(0, token_count);
+            let (source, target, kind) = (source.clone(), target.clone(), kind.clone());
+            triples.push(Triple { source, kind, target, score, tokens });
+        }
+        // The sort is stable: equal scores stay in the order in which they were sent.
+        triples.sort_by(|one, other| other.score.total_cmp(&one.score));
+        triples.truncate(most);
+        let fit = fitting(self.token_budget, triples.iter().map(|triple| triple.tokens));
+        let cut = fit < triples.len();
+        triples.truncate(fit);
+        let tokens = triples.iter().map(|triple| triple.tokens).sum();
+        Ok(Some(Budgeted { tokens, cut, triples: Some(triples) }))
+    }
+
     fn edge_list<Ty: EdgeType>(&self) -> Result<EdgeList, walkprint_loaders::Error> {
         let mut graph: EdgeGraph<&str, f64, Ty> = EdgeGraph::with_capacity(0, self.edges.len());
         let mut known: HashMap<&str, NodeIndex> = HashMap::new();
-        for Edge { source, target, weight } in &self.edges {
+        for Edge { source, target, weight, .. } in &self.edges {
             let mut node = |id| *known.entry(id).or_insert_with(|| graph.add_node(id));
             let (source, target) = (node(source.as_str()), node(target.as_str()));
             graph.add_edge(source, target, *weight);

@@ -38,6 +38,8 @@ mod local;
 
 mod recommending;
 
+mod retrieving;
+
 mod browse;
 
 mod health;
@@ -53,6 +55,7 @@ mod listening;
 pub use access::{Keys, Scope};
 pub use listening::{Served, serve};
 pub use local::{Edge, LocalRequest};
+pub(crate) use openapi::MethodSchema;
 pub use problem::ProblemBody;
 pub use recommending::{RecommendBody, RecommendRequest, RecommendedItem};
 pub use reply::*;

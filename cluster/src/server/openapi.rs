@@ -11,7 +11,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::app::App;
 use super::request::{DebiasBy, ExplainWith};
-use super::{answers, browse, health, local, recommending};
+use super::{answers, browse, health, local, recommending, retrieving};
 
 /// A seed.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -55,17 +55,17 @@ pub(super) enum IdSchema {
 #[serde(untagged)]
 #[schema(as = Edge)]
 pub(super) enum EdgeSchema {
-    /// Source and target, and perhaps a weight.
+    /// Source and target, and perhaps a weight, and then perhaps a type.
     Listed(Vec<EdgePart>),
     /// The same with names.
     Named(NamedEdgeSchema),
 }
 
-/// A node's id, or the weight.
+/// A node's id, the weight, or the type.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum EdgePart {
-    /// An id, as text.
+    /// An id or a type, as text.
     Text(String),
     /// An id that is an integer, or a weight.
     Number(f64),
@@ -84,6 +84,9 @@ pub(super) struct NamedEdgeSchema {
     #[serde(default)]
     #[schema(minimum = 0)]
     weight: f64,
+    /// Its type.
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
 }
 
 /// How a question is answered: the cheapest that fits; the seeds' own walks only; pushing, then walks; passes over all edges; to a
@@ -91,7 +94,7 @@ pub(super) struct NamedEdgeSchema {
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schema(as = Method)]
-pub(super) enum MethodSchema {
+pub(crate) enum MethodSchema {
     Auto,
     Lookup,
     Combine,
@@ -143,6 +146,7 @@ pub(super) enum ExplainSchema {
         answers::batch,
         recommending::recommend,
         local::local,
+        retrieving::retrieve,
         browse::stores,
         browse::store,
         browse::refresh,

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use walkprint_engine::query::{Dangling, Method};
 
 use super::problem::ProblemBody;
+use crate::serve::Triple;
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -37,6 +38,15 @@ pub struct AnswerBody {
     /// Why these are the results, if that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explanation: Option<ExplanationBody>,
+    /// The tokens of all results together (or of all triples), if a budget or triples were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// Whether the budget left results (or triples) out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<bool>,
+    /// The best triples of a graph that was sent along, if they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub triples: Option<Vec<Triple>>,
 }
 
 /// One result.

@@ -19,7 +19,9 @@ use walkprint_engine::graph::{Graph, Inflow};
 use walkprint_engine::index::{Index, IndexEntry};
 use walkprint_engine::kinds::{KindFile, Kinds};
 use walkprint_engine::labels::Labels;
+use walkprint_engine::passages::Passages;
 use walkprint_engine::query::{Answerer, Crew};
+use walkprint_engine::retrieval::Retriever;
 use walkprint_engine::store::{Manifest, Store};
 
 use crate::choice::{Wanted, choose_entry};
@@ -34,6 +36,7 @@ struct Ground {
     graph: Graph,
     labels: Labels,
     kinds: Option<Kinds>,
+    passages: Option<Passages>,
     /// In the order of the manifest.
     indexes: Vec<Index>,
     /// The graph turned round, once a question has needed it.
@@ -83,6 +86,8 @@ pub(super) struct World {
     store: Store,
     ground: Arc<Ground>,
     seats: Mutex<HashMap<SeatKind, Vec<Seat>>>,
+    /// What makes seeds of questions in words, once one was asked.
+    retriever: Mutex<Option<Arc<Retriever>>>,
     /// Nodes of types that filters asked for.
     of_type: Mutex<HashMap<String, Arc<RoaringBitmap>>>,
     /// Users and items, once somebody has asked for recommendations.
@@ -100,10 +105,18 @@ impl World {
 
     fn of(store: Store) -> EngineResult<World> {
         let (graph, labels, kinds) = (store.graph()?, store.labels()?, store.kinds()?);
+        let passages = store.passages()?;
         let entries = store.manifest().indexes.iter();
         let indexes = entries.map(|entry| store.index(&entry.name, &graph)).collect::<EngineResult<Vec<_>>>()?;
-        let ground = Arc::new(Ground { graph, labels, kinds, indexes, inflow: Arc::default() });
-        Ok(World { store, ground, seats: Mutex::default(), of_type: Mutex::default(), audience: Mutex::default() })
+        let ground = Arc::new(Ground { graph, labels, kinds, passages, indexes, inflow: Arc::default() });
+        Ok(World {
+            store,
+            ground,
+            seats: Mutex::default(),
+            retriever: Mutex::default(),
+            of_type: Mutex::default(),
+            audience: Mutex::default(),
+        })
     }
 
     /// Opens what a store holds now, after every file that is not in `old` too has been compared with its checksums. Cost: the
@@ -123,6 +136,9 @@ impl World {
         }
         if let Some(types) = store.types_path().filter(|_| new.types != old_graph.types) {
             KindFile::verify(&types)?;
+        }
+        if let Some(passages) = store.passages_path().filter(|_| new.passages != old_graph.passages) {
+            Passages::verify(&passages)?;
         }
         for index in world.ground.indexes.iter().filter(|index| !old.indexes.contains(index.entry())) {
             index.verify()?;
@@ -152,6 +168,30 @@ impl World {
 
     pub(super) fn kinds(&self) -> Option<&Kinds> {
         self.ground.kinds.as_ref()
+    }
+
+    pub(super) fn passages(&self) -> Option<&Passages> {
+        self.ground.passages.as_ref()
+    }
+
+    /// Whether [`World::retriever`] has been made.
+    pub(super) fn has_retriever(&self) -> bool {
+        self.retriever.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// What makes seeds of questions in words. Cost: made by the first who asks, others wait for it.
+    ///
+    /// # Errors
+    /// When a file is damaged.
+    pub(super) fn retriever(&self) -> EngineResult<Arc<Retriever>> {
+        let mut known = self.retriever.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(retriever) = &*known {
+            return Ok(Arc::clone(retriever));
+        }
+        let Ground { graph, labels, kinds, passages, .. } = &*self.ground;
+        let retriever = Arc::new(Retriever::new(graph, labels, kinds.as_ref(), passages.as_ref())?);
+        *known = Some(Arc::clone(&retriever));
+        Ok(retriever)
     }
 
     /// What the manifest says of the index that was chosen.

@@ -4,7 +4,7 @@
 //! offset  bytes  field
 //!      0      8  magic, "WALKPRNT"                       so that a stranger's file is told apart at once
 //!      8      4  format version, u32                     one for all kinds; other versions are refused
-//!     12      4  kind, u32                               graph, labels, segment, types, shard: see FileKind
+//!     12      4  kind, u32                               graph, labels, segment, types, ...: see FileKind
 //!     16      8  file length, u64                        a truncated file is refused before anything is read
 //!     24      4  number of sections, u32
 //!     28      4  zero
@@ -60,6 +60,8 @@ pub enum FileKind {
     Types,
     /// Rows of a range of a graph's nodes.
     Shard,
+    /// Texts of passages.
+    Passages,
 }
 
 impl FileKind {
@@ -70,6 +72,7 @@ impl FileKind {
             FileKind::Segment => 3,
             FileKind::Types => 4,
             FileKind::Shard => 5,
+            FileKind::Passages => 6,
         }
     }
 
@@ -80,6 +83,7 @@ impl FileKind {
             FileKind::Segment => "a Walkprint fingerprint file",
             FileKind::Types => "a Walkprint file of types",
             FileKind::Shard => "a shard of a Walkprint graph",
+            FileKind::Passages => "a Walkprint file of passages",
         }
     }
 }

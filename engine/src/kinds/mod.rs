@@ -35,6 +35,19 @@ mod stored;
 
 mod gather;
 
+/// The type of nodes that stand for a text.
+pub const PASSAGE: &str = "passage";
+/// The type of nodes that stand for something with a name.
+pub const ENTITY: &str = "entity";
+/// The type of nodes that were found as a subject or an object, but not as a name.
+pub const PHRASE: &str = "phrase";
+/// The type of nodes that stand for a literal of RDF.
+pub const LITERAL: &str = "literal";
+/// The type of edges that lead from a passage to what it mentions.
+pub const MENTIONS: &str = "mentions";
+/// The type of edges between nodes that mean the same.
+pub const SYNONYM: &str = "synonym";
+
 pub use codes::Codes;
 pub use kind_file::KindFile;
 pub use lists::{KindList, KindLists, KindSets, KindTables};

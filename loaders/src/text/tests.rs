@@ -38,7 +38,7 @@ fn kinds_of(edges: &EdgeList) -> Vec<Option<String>> {
 }
 
 fn loaded_whole(files: &[(&str, &str)], options: &LoadOptions) -> Result<Edges, String> {
-    let Loaded { edges, report } = load(files, options, 1 << 20)?;
+    let Loaded { edges, report, .. } = load(files, options, 1 << 20)?;
     let mut ids: Vec<String> = (0..edges.ids.len()).map(|rank| edges.ids.text(rank)).collect();
     ids.sort();
     Ok((ids, by_id(&edges), edges.weights.clone(), kinds_of(&edges), report))
