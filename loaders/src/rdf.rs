@@ -25,16 +25,23 @@ const MOST_LINE: usize = 16 << 20;
 /// After how many triples progress is told.
 const TRIPLES_AT_ONCE: u64 = 1 << 15;
 
+/// The parser names blank nodes without a label by random numbers of 128 bits in hexadecimal. Fewer digits than this are a label: a
+/// random number has so few once in 2^32 times.
+const LEAST_DIGITS: usize = 25;
+
 /// The blank nodes of one file.
 struct Blanks {
     file: usize,
+    /// Whether there may be some without a label.
+    unlabelled: bool,
     anonymous: BTreeMap<u128, usize>,
 }
 
 impl Blanks {
     fn name(&mut self, node: &BlankNode) -> String {
         let behind = if self.file == 0 { String::new() } else { format!("@{}", self.file) };
-        match node.as_ref().unique_id() {
+        let random = |_: &u128| self.unlabelled && LEAST_DIGITS <= node.as_str().len();
+        match node.as_ref().unique_id().filter(random) {
             None => format!("_:{}{behind}", node.as_str()),
             Some(id) => {
                 let next = self.anonymous.len() + 1;
@@ -47,7 +54,7 @@ impl Blanks {
 /// Reads one file of N-Triples.
 pub(crate) fn read_ntriples(path: &Path, source: Source, file: usize, found: &mut Found<'_>) -> Result<(), Error> {
     let mut reader = io::BufReader::new(source.into_reader());
-    let mut blanks = Blanks { file, anonymous: BTreeMap::new() };
+    let mut blanks = Blanks { file, unlabelled: false, anonymous: BTreeMap::new() };
     let mut line = Vec::new();
     let mut number = 0;
     loop {
@@ -71,15 +78,15 @@ pub(crate) fn read_ntriples(path: &Path, source: Source, file: usize, found: &mu
             continue;
         }
         for parsed in NTriplesParser::new().for_slice(text) {
-            let taken = match parsed {
-                Ok(triple) => take(&triple, &mut blanks, found).map_err(|problem| problem.at_line(path, number)),
+            match parsed {
+                Ok(triple) => take(&triple, &mut blanks, found).map_err(|problem| problem.at_line(path, number))?,
                 Err(error) => {
                     let expected = format!("a triple ({}; --malformed skip leaves such lines out)", error.message());
                     let error = Problem::new(expected, quoted(text)).at_line(path, number);
-                    found.malformed("malformed lines", error)
+                    found.malformed("malformed lines", error)?;
+                    break; // a line is malformed once
                 }
-            };
-            taken?;
+            }
         }
         if number % TRIPLES_AT_ONCE == 0 {
             found.tell()?;
@@ -102,7 +109,7 @@ pub(crate) fn read_turtle(path: &Path, source: Source, file: usize, found: &mut 
     if head == BYTE_ORDER_MARK {
         head.clear();
     }
-    let mut blanks = Blanks { file, anonymous: BTreeMap::new() };
+    let mut blanks = Blanks { file, unlabelled: true, anonymous: BTreeMap::new() };
     let mut number = 0;
     for parsed in TurtleParser::new().for_reader(io::Cursor::new(head).chain(reader)) {
         let triple = parsed.map_err(|error| match error {

@@ -12,7 +12,9 @@ use walkprint_loaders::{Error, Format, LoadOptions, Loaded, load};
 
 fn write(directory: &Path, name: &str, columns: Vec<(&str, ArrayRef)>) {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
-    let file = File::create(directory.join(name)).unwrap();
+    let path = directory.join(name);
+    let _ = std::fs::remove_file(&path); // there may be none yet
+    let file = File::create_new(path).unwrap();
     let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();

@@ -84,7 +84,7 @@ impl Written {
         }
         for row in &mut transitions {
             let sum: f64 = row.iter().sum();
-            row.iter_mut().for_each(|share| *share /= sum);
+            row.iter_mut().filter(|_| sum != 0.0).for_each(|share| *share /= sum);
         }
         let sum: f64 = seeds.values().sum();
         let mut dense_seeds = vec![0.0; nodes];
@@ -184,7 +184,7 @@ fn passages_are_ranked_by_the_definition() {
     let scores = without.scores(&named.into(), 0.5);
     let reply =
         ask(place.path(), &[&two[..], &["--passage-weight", "0", "--rank-by", "mentions", "--top", "4"]].concat());
-    let summed = |id: &str| without.mentions[id].iter().map(|node| scores[without.place(node)]).sum();
+    let summed = |id: &str| -> f64 { without.mentions[id].iter().map(|node| scores[without.place(node)]).sum() };
     expect_results(&reply, &without.best(summed, 4));
 }
 
