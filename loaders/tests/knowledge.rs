@@ -77,11 +77,11 @@ fn openie_becomes_passages_entities_and_phrases() {
     }
     expected.sort_by(|one, other| one.partial_cmp(other).unwrap());
     assert_eq!(edges(&list), expected);
-    let types: Vec<(String, String)> =
+    let known: Vec<(String, String)> =
         types(&list).into_iter().map(|(id, kind)| (id, kind.expect("every node has a type"))).collect();
-    let types: Vec<(&str, &str)> = types.iter().map(|(id, kind)| (id.as_str(), kind.as_str())).collect();
+    let known: Vec<(&str, &str)> = known.iter().map(|(id, kind)| (id.as_str(), kind.as_str())).collect();
     assert_eq!(
-        types,
+        known,
         [
             ("Bubye River", "entity"),
             ("Falls", "phrase"),
