@@ -252,7 +252,7 @@ fn measure(store: &Store, data: &Path, step: &Step) -> Result<Metrics> {
 
 /// The same questions to igraph: names alone as seeds, and names with passages.
 fn compare(report: &mut Report, options: &Options, store: &Store, data: &Path) -> Result<()> {
-    let python = venv::python(options.venv.as_deref())?;
+    let python = venv::python(venv::PEERS, options.venv.as_deref())?;
     let directory = tempfile::tempdir().context("could not make a temporary directory")?;
     with_ground(store, 0.5, |ground, answerer| {
         let graph = answerer.graph();
