@@ -219,7 +219,7 @@ fn what_cannot_be_found_is_told() {
     };
     refused(&[], &["--question"]);
     refused(&["--question", "x", "--top", "0"], &["top must be at least 1"]);
-    refused(&["--question", "x", "--passage-weight", "-1"], &["passage_weight"]);
+    refused(&["--question", "x", "--passage-weight=-1"], &["passage_weight"]);
     refused(&["--entity", "Bern", "--of", "entities", "--rank-by", "mentions"], &["only passages"]);
     refused(&["--passage-scores", "nowhere"], &["nowhere"]);
     std::fs::write(place.path().join("scores"), "passage:nowhere\t1\n").expect("room");

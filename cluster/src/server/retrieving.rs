@@ -31,7 +31,9 @@ fn check(request: &RetrieveRequest, bounds: &Bounds) -> Result<(), Problem> {
             return Err(Problem::invalid(field, what));
         }
     }
-    let like = QueryRequest { top: request.top, restart_prob: request.restart_prob, ..QueryRequest::default() };
+    // Seeds come of the question: one stands for them here.
+    let seeds = QueryRequest::new(["".into()]);
+    let like = QueryRequest { top: request.top, restart_prob: request.restart_prob, ..seeds };
     like.check(bounds)
 }
 
