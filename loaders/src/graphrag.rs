@@ -116,12 +116,11 @@ pub(crate) fn load(
     Ok(part)
 }
 
+/// What takes the columns of a batch and the number of its first row.
+type Take<'t> = dyn FnMut(&[&dyn Array], u64) -> Result<(), Error> + 't;
+
 /// Hands over all batches of a table, their columns in the order of `names`: of each list the first name that is there.
-fn read(
-    path: &Path,
-    names: &[&[&str]],
-    take: &mut dyn FnMut(&[&dyn Array], u64) -> Result<(), Error>,
-) -> Result<(), Error> {
+fn read(path: &Path, names: &[&[&str]], take: &mut Take<'_>) -> Result<(), Error> {
     let file = source::open(path)?;
     let metadata = ArrowReaderMetadata::load(&file, Default::default()).map_err(|error| damaged(path, error))?;
     let fields = metadata.schema().fields();

@@ -11,13 +11,13 @@ use parquet::arrow::ArrowWriter;
 use walkprint_loaders::{Error, Format, LoadOptions, Loaded, load};
 
 fn write(directory: &Path, name: &str, columns: Vec<(&str, ArrayRef)>) {
-    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
     let path = directory.join(name);
     let _ = std::fs::remove_file(&path); // there may be none yet
-    let file = File::create_new(path).unwrap();
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
+    let file = File::create_new(path).expect("a file");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
+    writer.write(&batch).expect("rows are written");
+    writer.close().expect("the file is ended");
 }
 
 fn strings(values: &[&str]) -> ArrayRef {

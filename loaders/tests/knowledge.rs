@@ -18,12 +18,12 @@ const GOOD: &str = r#"{"docs": [
 ]}"#;
 
 fn read(files: &[(&str, &[u8])], options: &LoadOptions) -> Result<Loaded, Error> {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a directory");
     let paths: Vec<PathBuf> = files
         .iter()
         .map(|(name, content)| {
             let path = directory.path().join(name);
-            fs::write(&path, content).unwrap();
+            fs::write(&path, content).expect("a file is written");
             path
         })
         .collect();
@@ -39,7 +39,7 @@ fn edges(list: &EdgeList) -> Vec<(String, String, String, f64)> {
         (list.ids.text(list.sources[at] as usize), list.ids.text(list.targets[at] as usize), kind, weight)
     };
     let mut all: Vec<_> = (0..list.len()).map(one).collect();
-    all.sort_by(|one, other| one.partial_cmp(other).unwrap());
+    all.sort_by(|one, other| one.partial_cmp(other).expect("weights are numbers"));
     all
 }
 

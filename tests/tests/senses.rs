@@ -41,12 +41,12 @@ fn graph(draws: &mut Draws) -> (Graph, Labels, Vec<Vec<f64>>) {
         weights: Some(edges.iter().map(|edge| edge.2).collect()),
         kinds: KindLists::default(),
     };
-    let labels = Labels::in_order(&list.ids).unwrap();
-    (Graph::in_memory(list).unwrap(), labels, rows)
+    let labels = Labels::in_order(&list.ids).expect("ids in order");
+    (Graph::in_memory(list).expect("a sound list of edges"), labels, rows)
 }
 
 fn lemma(number: u32) -> Lemma {
-    Lemma { text: format!("word{number}"), pos: if number % 2 == 0 { 'n' } else { 'v' } }
+    Lemma { text: format!("word{number}"), pos: if number.is_multiple_of(2) { 'n' } else { 'v' } }
 }
 
 /// Lemmas 0 to 11 with one to four senses each; lemma 12 has none.
@@ -167,13 +167,13 @@ fn what_is_answered_is_counted_as_the_usual_scorer_does() {
 /// A file in a directory.
 fn file(directory: &TempDir, name: &str, content: &[u8]) -> PathBuf {
     let path = directory.path().join(name);
-    std::fs::write(&path, content).unwrap();
+    std::fs::write(&path, content).expect("a file is written");
     path
 }
 
 /// The message of what kept a file from being read, without the directory.
 fn message<T>(directory: &TempDir, read: walkprint_cluster::error::Result<T>) -> String {
-    let message = read.map(|_| ()).unwrap_err().to_string();
+    let message = read.map(|_| ()).expect_err("it is refused").to_string();
     message.replace(&format!("{}/", directory.path().display()), "")
 }
 

@@ -34,13 +34,13 @@ fn words(draws: &mut Draws) -> (Graph, Labels, BTreeSet<(usize, usize)>) {
     (0..30).for_each(|number| table.push(&format!("w{number:02}")));
     let list = EdgeList {
         ids: ExternalIds::Strings(table),
-        sources: pairs.iter().map(|pair| u32::try_from(pair.0).unwrap()).collect(),
-        targets: pairs.iter().map(|pair| u32::try_from(pair.1).unwrap()).collect(),
+        sources: pairs.iter().map(|pair| u32::try_from(pair.0).expect("a small number")).collect(),
+        targets: pairs.iter().map(|pair| u32::try_from(pair.1).expect("a small number")).collect(),
         weights: None,
         kinds: KindLists::default(),
     };
-    let labels = Labels::in_order(&list.ids).unwrap();
-    (Graph::in_memory(list).unwrap(), labels, pairs)
+    let labels = Labels::in_order(&list.ids).expect("ids in order");
+    (Graph::in_memory(list).expect("a sound list of edges"), labels, pairs)
 }
 
 /// Importance of words by definition.
@@ -57,7 +57,7 @@ fn by_definition(
         if nodes.is_empty() {
             continue;
         }
-        let place = |word: usize| nodes.iter().position(|&node| node == word).unwrap();
+        let place = |word: usize| nodes.iter().position(|&node| node == word).expect("a word of the document");
         let mut rows = vec![vec![0.0; nodes.len()]; nodes.len()];
         within.iter().for_each(|&(one, other)| rows[place(one)][place(other)] = 1.0);
         for row in &mut rows {

@@ -210,7 +210,7 @@ fn answers<'d>(
     };
     let threads = settings.threads.clamp(1, groups.len().max(1));
     std::thread::scope(|scope| -> Result<()> {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(&work)).collect();
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let mine = work();
         for other in others {
             other.join().map_err(|_| panicked())??;
