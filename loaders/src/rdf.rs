@@ -3,7 +3,7 @@
 //! An IRI is the id of its node as it stands, without angle brackets; the predicate is the edge's type. A blank node `_:b` is
 //! `_:b` in the first file and `_:b@N` in the file behind N others, since each file has its own; those of Turtle without a label are
 //! `_:anonymous-1`, `_:anonymous-2`, … in the order in which they come. What becomes of literals is an option
-//! ([`Literals`](crate::Literals)); as a node a literal is what it is in N-Triples: `"Paris"@en`.
+//! ([`Literals`]); as a node a literal is what it is in N-Triples: `"Paris"@en`.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};

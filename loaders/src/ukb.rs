@@ -11,7 +11,7 @@
 //! Lines that begin with `#` are comments; blank lines are skipped. A field of another kind, or one that comes twice, is an
 //! error. **A relation between two nodes that comes again adds up, as everywhere here**; UKB itself keeps one edge of them.
 //! WordNet's files name most relations from either end, so that all weights double, which leaves walks as they are.
-//! Format: `src/README` of UKB, section 1 (Agirre & Soroa).
+//! Format: src/README of UKB, section 1 (Agirre & Soroa).
 
 use crate::LoadOptions;
 use crate::columns::ColumnNames;
