@@ -127,7 +127,9 @@ fn every_option_named_exists() {
     assert!(commands.contains(&"query") && commands.contains(&"quickstart"), "{commands:?}");
     let help = commands.iter().filter(|command| **command != "help");
     let help: String = help.map(|command| run(directory.path(), &[command, "--help"]).done()).collect();
-    let measured = run(directory.path(), &["evaluate", "recommend", "--help"]).done();
+    let measured = ["recommend", "retrieve", "senses"];
+    let measured: String =
+        measured.iter().map(|what| run(directory.path(), &["evaluate", what, "--help"]).done()).collect();
     let help = format!("{overview}{help}{measured} --alpha ");
     let is_option_letter = |letter: char| letter.is_ascii_lowercase() || letter == '-';
     let known = |option: &str| {
