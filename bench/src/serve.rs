@@ -47,6 +47,9 @@ pub(crate) struct Options {
     /// Keep stores in this directory, and use those that are there [default: build them anew]
     #[arg(long, value_name = "DIRECTORY")]
     stores: Option<PathBuf>,
+    /// The store that `start` starts on, with an index `default` [default: that of cnr-2000]
+    #[arg(long, value_name = "STORE")]
+    start_store: Option<PathBuf>,
     /// Connections of `lookup` and `combine`
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     connections: u16,
@@ -82,7 +85,7 @@ enum Part {
     Lookup,
     /// The same of `combine`
     Combine,
-    /// From the start of the program to its first answer, on the largest store at hand
+    /// From the start of the program to its first answer
     Start,
     /// Resident memory under mixed load
     Memory,

@@ -33,7 +33,12 @@ const QUESTIONS: usize = 2_000;
 /// # Errors
 /// When the store cannot be had or the server does not answer.
 pub(super) fn start(report: &mut Report, scene: &Scene<'_>) -> Result<()> {
-    let path = scene.stores.of(Known::Cnr)?;
+    let (path, name) = match &scene.options.start_store {
+        Some(path) => {
+            (path.clone(), path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()))
+        }
+        None => (scene.stores.of(Known::Cnr)?, Known::Cnr.to_string()),
+    };
     let truth = Truth::open(&path)?;
     let single = truth.singles(Method::Combine, 10, 1, scene.options.key)?;
     let ask = Ask::post("/v1/stores/g/query", &single.first().context("a question")?.request())?;
@@ -47,7 +52,7 @@ pub(super) fn start(report: &mut Report, scene: &Scene<'_>) -> Result<()> {
         report.check("the first answer is one", status == StatusCode::OK, status.to_string());
         server.stop()?;
     }
-    let figure = Figure::trials(format!("{}, combine", Known::Cnr), "start to first answer", "ms", trials);
+    let figure = Figure::trials(format!("{name}, combine"), "start to first answer", "ms", trials);
     report.figure(figure.with_target(Target::AtMost(FIRST_ANSWER_MS)));
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::Scene;
 use super::load::{Ask, KEPT_EVERY, Load, Pace};
 use super::program::Server;
 use super::truth::{Truth, compare};
-use crate::figure::{Figure, Target, quantile};
+use crate::figure::{Figure, Target, quantile, ratios};
 use crate::known_graphs::Known;
 use crate::machine::processor_seconds;
 use crate::report::Report;
@@ -18,6 +18,12 @@ use crate::report::Report;
 const QUESTIONS: usize = 10_000;
 /// The server and its caches are asked for so long before anything counts.
 const WARM_UP: Duration = Duration::from_secs(1);
+
+/// The shortest answer that there is: what HTTP itself takes on this machine at this moment.
+const BASELINE: &str = "/livez";
+
+/// Of the time of a loop, the baseline's is one in so many.
+const BASELINE_SHARE: u32 = 4;
 
 /// What is asked of which graph, and what should come of it.
 pub(super) struct Case {
@@ -41,6 +47,8 @@ pub(super) const COMBINE: &[Case] = &[
 #[derive(Default)]
 struct Rounds {
     rates: Vec<f64>,
+    /// Answers a second to [`BASELINE`], in the same round.
+    baseline: Vec<f64>,
     offered: Vec<f64>,
     p50: Vec<f64>,
     p90: Vec<f64>,
@@ -68,6 +76,7 @@ fn measure(report: &mut Report, scene: &Scene<'_>, case: &Case) -> Result<()> {
     let asks = asks.collect::<Result<_>>()?;
     let server = Server::start(&scene.program, &[format!("g={}", path.display())])?;
     let load = Load { address: server.address, asks, connections: options.connections.into() };
+    let baseline = Load { asks: [Ask::get(BASELINE)?].into(), ..load.clone() };
     let runtime = scene.runtime()?;
     let time = Duration::from_secs(options.seconds.into());
     let (mut rounds, mut failures, mut failed, mut answered) = (Rounds::default(), Vec::new(), 0, 0);
@@ -84,6 +93,9 @@ fn measure(report: &mut Report, scene: &Scene<'_>, case: &Case) -> Result<()> {
         }
         let rate = count / closed.seconds;
         rounds.rates.push(rate);
+        let plain = runtime.block_on(baseline.run(Pace::Closed, time / BASELINE_SHARE, usize::MAX))?;
+        failed += plain.failed;
+        rounds.baseline.push(plain.answered as f64 / plain.seconds);
         let open = runtime.block_on(load.run(Pace::Open(rate / 2.0), time, KEPT_EVERY))?;
         rounds.offered.push(rate / 2.0);
         let quantiles = [(&mut rounds.p50, 0.5), (&mut rounds.p90, 0.9), (&mut rounds.p99, 0.99)];
@@ -126,8 +138,11 @@ impl Rounds {
         };
         let rate = case.targets.map(|(rate, _)| Target::AtLeast(rate));
         let latency = case.targets.map(|(_, latency)| Target::AtMost(latency));
+        let shares = ratios(&self.rates, &self.baseline);
         for (name, unit, trials, target) in [
             ("closed loop", "requests/s", self.rates, rate),
+            ("closed loop of GET /livez", "requests/s", self.baseline, None),
+            ("answers by those of GET /livez", "ratio", shares, None),
             ("server's processor time a request", "µs", self.server, None),
             ("generator's processor time a request", "µs", self.generator, None),
             ("open loop, offered", "requests/s", self.offered, None),
