@@ -4,8 +4,8 @@
 //! (`extracted_entities`), in lower case. Candidates are runs of one to three words that are no function words and occur at least
 //! twice, whatever they mean. Base scores are TF-IDF (`frequency * ln(documents / documents with it)`) and C-value (Frantzi,
 //! Ananiadou & Mima 2000, with `log2(1 + words)` so that single words have one: Barrón-Cedeño et al. 2009). Seeds are those of the
-//! most frequent candidates that are right, as in the paper, where a person looks through them; **seeds are left out of every list
-//! that is judged**.
+//! most frequent candidates that are right, as in the paper, where a person looks through them; **all that was
+//! looked through is left out of every list that is judged**: what is right there is a seed, so that only what is wrong would be left.
 //!
 //! Two graphs of related words: `passages`, where each word is related to the words whose neighbours in the passages are most like
 //! its own (cosine of positive pointwise mutual information within five words: what the paper has embeddings for), and
@@ -100,7 +100,8 @@ struct Corpus {
 pub(crate) fn run(options: &Options) -> Result<Report> {
     let file = data_file("musique-train-openie/openie_musique_train_results_ner_gpt-3.5-turbo-1106_1890.json")?;
     let corpus = Corpus::read(&file)?;
-    let seeds = corpus.seeds(options.look_through as usize);
+    let looked_through = corpus.most_frequent(options.look_through as usize);
+    let seeds = corpus.seeds(&looked_through);
     let directory = tempfile::tempdir().context("could not make a temporary directory")?;
     let mut report = Report::on_several("terms");
     let found = corpus.candidates.keys().filter(|term| corpus.right.contains(*term)).count();
@@ -116,7 +117,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     for (name, terms) in [("TF-IDF", corpus.tf_idf()), ("C-value", corpus.c_values())] {
         let mut base = revise(&terms, &BTreeMap::new());
         base.sort_by_key(|term| term.base_rank);
-        corpus.judge(&mut report, &mut rows, format!("{name}, base"), &base, &seeds);
+        corpus.judge(&mut report, &mut rows, format!("{name}, base"), &base, &looked_through);
         for (graph, store) in &graphs {
             let (graph_of_words, labels) = (store.graph()?, store.labels()?);
             let (began, stop) = (Instant::now(), Arc::new(AtomicBool::new(false)));
@@ -125,7 +126,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
             let revised = revise(&terms, &importances.of_words);
             let case = format!("{name}, revised by {graph}");
             report.figure(Figure::single(&case, TIME.0, TIME.1, began.elapsed().as_secs_f64()));
-            corpus.judge(&mut report, &mut rows, case, &revised, &seeds);
+            corpus.judge(&mut report, &mut rows, case, &revised, &looked_through);
         }
     }
     for (name, store) in &graphs {
@@ -135,7 +136,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     let mut columns: Vec<Quantity> = DEPTHS.iter().map(|(_, quantity)| *quantity).collect();
     columns.extend([MEAN, TIME]);
     report.sheets.push(Sheet {
-        title: "Precision at N, seeds left out".to_owned(),
+        title: "Precision at N, without what was looked through for seeds".to_owned(),
         caption: "Right: names that a language model extracted from the same passages.".to_owned(),
         rows,
         word_columns: Vec::new(),
@@ -182,12 +183,16 @@ impl Corpus {
     }
 
     /// The right ones among the most frequent candidates.
-    fn seeds(&self, look_through: usize) -> Vec<String> {
+    fn seeds(&self, looked_through: &BTreeSet<String>) -> Vec<String> {
+        looked_through.iter().filter(|term| self.right.contains(*term)).cloned().collect()
+    }
+
+    /// The most frequent candidates.
+    fn most_frequent(&self, count: usize) -> BTreeSet<String> {
         let mut by_frequency: Vec<(&String, usize)> =
             self.candidates.iter().map(|(term, (times, _))| (term, *times)).collect();
         by_frequency.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-        let most = by_frequency.into_iter().take(look_through).map(|(term, _)| term);
-        most.filter(|term| self.right.contains(*term)).cloned().collect()
+        by_frequency.into_iter().take(count).map(|(term, _)| term.clone()).collect()
     }
 
     fn tf_idf(&self) -> Vec<Term> {
@@ -271,19 +276,18 @@ impl Corpus {
         Ok(store_edges(place, edges, NodeOrder::default())?)
     }
 
-    /// Precision of a list, best first, without the seeds.
+    /// Precision of a list, best first, without what was looked through for seeds.
     fn judge(
         &self,
         report: &mut Report,
         rows: &mut Vec<SheetRow>,
         case: String,
         list: &[RevisedTerm],
-        seeds: &[String],
+        looked_through: &BTreeSet<String>,
     ) {
-        let seeds: BTreeSet<&String> = seeds.iter().collect();
         let judged: Vec<bool> = list
             .iter()
-            .filter(|term| !seeds.contains(&term.term))
+            .filter(|term| !looked_through.contains(&term.term))
             .map(|term| self.right.contains(&term.term))
             .collect();
         let mut sum = 0.0;

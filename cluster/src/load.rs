@@ -86,8 +86,30 @@ pub fn load_store(
     stop: &AtomicBool,
     watch: &(dyn Fn(LoadPhase) + Sync),
 ) -> Result<LoadOutcome> {
-    let lock = StoreLock::for_new(store, job.replace)?;
-    let result = load_locked(&lock, job, stop, watch);
+    load_with(store, job.replace, job.order, stop, watch, |proceed| {
+        let loaded = walkprint_loaders::load(&job.inputs, &job.options, proceed).map_err(interrupted_or)?;
+        Ok(Reading { edges: loaded.edges, passages: loaded.passages, report: loaded.report })
+    })
+}
+
+/// What was read, whatever of.
+struct Reading {
+    edges: EdgeList,
+    passages: Vec<Passage>,
+    report: LoadReport,
+}
+
+/// Locks the store, reads, builds and publishes. When any of it fails the store is as it was.
+fn load_with(
+    store: &Path,
+    replace: bool,
+    order: NodeOrder,
+    stop: &AtomicBool,
+    watch: &(dyn Fn(LoadPhase) + Sync),
+    read: impl FnOnce(&(dyn Fn(Progress) -> ControlFlow<()> + Sync)) -> Result<Reading>,
+) -> Result<LoadOutcome> {
+    let lock = StoreLock::for_new(store, replace)?;
+    let result = load_locked(&lock, order, stop, watch, read);
     if result.is_err() {
         lock.abandon();
     }
@@ -96,19 +118,15 @@ pub fn load_store(
 
 fn load_locked(
     lock: &StoreLock,
-    job: &LoadJob,
+    order: NodeOrder,
     stop: &AtomicBool,
     watch: &(dyn Fn(LoadPhase) + Sync),
+    read: impl FnOnce(&(dyn Fn(Progress) -> ControlFlow<()> + Sync)) -> Result<Reading>,
 ) -> Result<LoadOutcome> {
     let began = Instant::now();
-    let proceed = |progress: Progress| {
+    let Reading { edges, passages, report } = read(&|progress| {
         watch(LoadPhase::Reading(progress));
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
-    let loaded = walkprint_loaders::load(&job.inputs, &job.options, &proceed);
-    let loaded = loaded.map_err(|error| match error {
-        walkprint_loaders::Error::Interrupted => Error::Interrupted,
-        error => error.into(),
     })?;
     let interrupted = || if stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) };
     interrupted()?;
@@ -116,15 +134,22 @@ fn load_locked(
 
     watch(LoadPhase::Building);
     let began = Instant::now();
-    let built = with_sampling_table(build(loaded.edges, job.order)?)?;
+    let built = with_sampling_table(build(edges, order)?)?;
     interrupted()?;
     let building = began.elapsed();
 
     watch(LoadPhase::Writing);
     let began = Instant::now();
-    let report = serde_json::to_value(&loaded.report).expect("a report of plain fields serializes");
-    let graph = publish_graph(lock, &built, &loaded.passages, report)?;
-    Ok(LoadOutcome { read: loaded.report, graph, reading, building, writing: began.elapsed() })
+    let loaded = serde_json::to_value(&report).expect("a report of plain fields serializes");
+    let graph = publish_graph(lock, &built, &passages, loaded)?;
+    Ok(LoadOutcome { read: report, graph, reading, building, writing: began.elapsed() })
+}
+
+fn interrupted_or(error: walkprint_loaders::Error) -> Error {
+    match error {
+        walkprint_loaders::Error::Interrupted => Error::Interrupted,
+        error => error.into(),
+    }
 }
 
 /// Makes a store from edges in memory, as a library user with a graph of their own would.

@@ -183,8 +183,7 @@ impl Sink {
         kind: Option<&[u8]>,
     ) -> Result<(), Problem> {
         let inverse = self.inverse.map(|factor| (factor, weight));
-        // One weighted edge makes all of them weighted.
-        let weighted = weight.or(self.inverse.filter(|&factor| factor != 1.0).map(|_| 1.0));
+        let weighted = self.weighted(weight);
         if let Some(weight) = weight {
             self.tally.widen(weight, weight);
         }
@@ -206,11 +205,16 @@ impl Sink {
         weight: Option<f64>,
         kind: &[u8],
     ) -> Result<(), Problem> {
-        let weight = weight.or(self.inverse.filter(|&factor| factor != 1.0).map(|_| 1.0));
+        let weight = self.weighted(weight);
         self.push(source, target, weight, Some(kind))?;
         self.push_inverse(source, target, weight, Some(kind))?;
         self.count(source, target);
         Ok(())
+    }
+
+    /// One weighted edge makes all of them weighted: where inverse edges will have weights, every edge has one.
+    fn weighted(&self, weight: Option<f64>) -> Option<f64> {
+        weight.or(self.inverse.filter(|&factor| factor != 1.0).map(|_| 1.0))
     }
 
     fn count(&mut self, source: u32, target: u32) {

@@ -205,6 +205,7 @@ fn describe(store: &Path, outcome: &LoadOutcome) -> String {
         (Some(column), Some(min), Some(max)) => format!("weights   {column}, from {min} to {max}"),
         (Some(column), ..) => format!("weights   {column}"),
         (None, ..) if report.weighted && read.types_used => "weights   by type".into(),
+        (None, ..) if report.weighted => "weights   none, but parallel edges add up: their number is the weight".into(),
         (None, ..) => "weights   none: every edge weighs 1".into(),
     });
     lines.extend(describe_types(read, report.nodes));

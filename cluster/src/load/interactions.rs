@@ -2,17 +2,15 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
 
 use walkprint_engine::error::Error as EngineError;
-use walkprint_engine::graph::{NodeOrder, build};
-use walkprint_engine::store::StoreLock;
+use walkprint_engine::graph::NodeOrder;
 use walkprint_loaders::Progress;
 use walkprint_loaders::interactions::{HoldOut, Interaction, InteractionOptions, Interactions, Preparation, read};
 
-use super::{LoadOutcome, LoadPhase, publish_graph, with_sampling_table};
-use crate::error::{Error, Result};
+use super::{LoadOutcome, LoadPhase, Reading, interrupted_or, load_with};
+use crate::error::Result;
 
 /// What to load and how.
 #[derive(Debug, Clone)]
@@ -53,36 +51,18 @@ pub fn load_interactions(
     stop: &AtomicBool,
     watch: &(dyn Fn(LoadPhase) + Sync),
 ) -> Result<LoadOutcome> {
-    let lock = StoreLock::for_new(store, job.replace)?;
-    let result = load_locked(&lock, job, stop, watch);
-    if result.is_err() {
-        lock.abandon();
-    }
-    result
+    load_with(store, job.replace, job.order, stop, watch, |proceed| read_interactions(job, proceed))
 }
 
-fn load_locked(
-    lock: &StoreLock,
-    job: &InteractionJob,
-    stop: &AtomicBool,
-    watch: &(dyn Fn(LoadPhase) + Sync),
-) -> Result<LoadOutcome> {
-    let began = Instant::now();
-    let proceed = |progress: Progress| {
-        watch(LoadPhase::Reading(progress));
-        if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
+/// Reads interactions, makes their weights, and writes what is held out.
+fn read_interactions(job: &InteractionJob, proceed: &(dyn Fn(Progress) -> ControlFlow<()> + Sync)) -> Result<Reading> {
     if let Some(HeldOut { file, .. }) = &job.held_out
         && !job.replace
         && file.exists()
     {
         return Err(EngineError::Exists { path: file.clone() }.into());
     }
-    let interactions = read(&job.inputs, &job.options, &proceed);
-    let mut interactions = interactions.map_err(|error| match error {
-        walkprint_loaders::Error::Interrupted => Error::Interrupted,
-        error => error.into(),
-    })?;
+    let mut interactions = read(&job.inputs, &job.options, proceed).map_err(interrupted_or)?;
     let prepared = interactions.prepare(&job.preparation)?;
     let mut notes = Vec::new();
     if prepared.newer != 0 {
@@ -103,23 +83,9 @@ fn load_locked(
     if silent != 0 {
         notes.push(format!("{silent} users have no interaction"));
     }
-    let interrupted = || if stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) };
-    interrupted()?;
-    let reading = began.elapsed();
-
-    watch(LoadPhase::Building);
-    let began = Instant::now();
     let (edges, mut report) = interactions.into_edges();
     report.notes.extend(notes);
-    let built = with_sampling_table(build(edges, job.order)?)?;
-    interrupted()?;
-    let building = began.elapsed();
-
-    watch(LoadPhase::Writing);
-    let began = Instant::now();
-    let loaded = serde_json::to_value(&report).expect("a report of plain fields serializes");
-    let graph = publish_graph(lock, &built, &[], loaded)?;
-    Ok(LoadOutcome { read: report, graph, reading, building, writing: began.elapsed() })
+    Ok(Reading { edges, passages: Vec::new(), report })
 }
 
 fn write_held_out(path: &Path, interactions: &Interactions, held: &[Interaction]) -> Result<()> {

@@ -16,8 +16,8 @@ use super::catalog::Shelf;
 use super::compute::{Refusal, Turn};
 use super::incoming::{Arrival, JsonBody, Names};
 use super::metering::Stages;
-use super::problem::{Kind, Problem, ProblemBody};
-use super::reply::{AnswerBody, BatchBody};
+use super::problem::{Problem, ProblemBody};
+use super::reply::{self, AnswerBody, BatchBody};
 use super::request::{BatchRequest, QueryRequest};
 use super::world::World;
 use crate::serve::{Origin, Printed, Provenance};
@@ -56,9 +56,8 @@ pub(super) async fn query(
     let world = shelf.world();
     let answered = ask(&app, &shelf, &world, Arc::new(request), arrival.deadline).await??;
     let stages = answered.stages;
-    let mut response = Bytes::from(answered.json).into_response();
+    let mut response = reply::json_response(answered.json);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     let mut timing = format!(
         "queue;dur={:.3}, answer;dur={:.3}",
@@ -137,8 +136,7 @@ async fn attempt(
                 explanation: explanation.as_ref(),
                 budgeted: None,
             };
-            let json = serde_json::to_vec(&printed)
-                .map_err(|error| Problem::new(Kind::Internal, format!("the answer cannot be printed: {error}")))?;
+            let json = reply::printed(&printed)?;
             let (resolve, answer_time) = (resolved, answered);
             let stages =
                 Stages { queue: waited, resolve, answer: answer_time, explain: explained, print: began.elapsed() };
@@ -219,7 +217,7 @@ pub(super) async fn batch(
         body.extend_from_slice(&line);
     }
     body.extend_from_slice(b"]}");
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
+    Ok(reply::json_response(body))
 }
 
 /// The answer to a question of a batch, or its problem, as JSON.

@@ -8,10 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use hashbrown::HashMap;
 use petgraph::graph::{Graph as EdgeGraph, NodeIndex};
 use petgraph::{Directed, EdgeType, Undirected};
@@ -32,7 +30,7 @@ use super::compute::{Length, Turn};
 use super::incoming::{Arrival, JsonBody};
 use super::metering::Stages;
 use super::problem::{Problem, ProblemBody};
-use super::reply::AnswerBody;
+use super::reply::{AnswerBody, json_response};
 use super::request::{Id, QueryRequest, Seed};
 use super::settings::Bounds;
 use crate::serve::{Budgeted, Printed, Provenance, Triple};
@@ -299,6 +297,5 @@ pub(super) async fn local(
     let answered = app.compute.run(length, arrival.deadline, move |turn| request.answer(turn)).await;
     let (json, stages) = answered.map_err(|refusal| app.refused(refusal))??;
     app.metering.answered(Method::Exact, seeds, &stages);
-    let kind = HeaderValue::from_static("application/json");
-    Ok(([(header::CONTENT_TYPE, kind)], Bytes::from(json)).into_response())
+    Ok(json_response(json))
 }

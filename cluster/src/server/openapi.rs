@@ -207,4 +207,13 @@ mod tests {
         }
         assert_eq!(routes, described["paths"].as_object().unwrap().len());
     }
+
+    #[test]
+    fn the_least_restart_probability_is_the_engines() {
+        let described = serde_json::to_value(description()).unwrap();
+        for schema in ["QueryRequest", "LocalRequest"] {
+            let described = &described["components"]["schemas"][schema]["properties"]["restart_prob"];
+            assert_eq!(described["minimum"], walkprint_engine::plan::LEAST_RESTART_PROB, "{schema}: {described}");
+        }
+    }
 }

@@ -4,10 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use walkprint_engine::query::Method;
@@ -18,6 +16,7 @@ use super::compute::{Length, Turn};
 use super::incoming::{Arrival, JsonBody, Names};
 use super::metering::Stages;
 use super::problem::{Kind, Problem, ProblemBody};
+use super::reply::{json_response, printed};
 use super::request::{Id, Seed};
 use super::settings::Bounds;
 use super::world::World;
@@ -103,8 +102,7 @@ pub(super) async fn recommend(
         app.compute.run(Length::Long, arrival.deadline, move |turn| answer(&request, settings, &world, turn)).await;
     let (json, stages) = done.map_err(|refusal| app.refused(refusal))??;
     app.metering.answered(method, seeds, &stages);
-    let kind = HeaderValue::from_static("application/json");
-    Ok(([(header::CONTENT_TYPE, kind)], Bytes::from(json)).into_response())
+    Ok(json_response(json))
 }
 
 impl RecommendRequest {
@@ -195,8 +193,7 @@ fn answer(
     }
     let took_us = u64::try_from(answered.as_micros()).unwrap_or(u64::MAX);
     let body = RecommendBody { results, fallback, settings, generation: world.generation(), took_us };
-    let json = serde_json::to_vec(&body)
-        .map_err(|error| Problem::new(Kind::Internal, format!("the answer cannot be printed: {error}")))?;
+    let json = printed(&body)?;
     let stages = Stages { queue: waited, resolve, answer: answered, print: began.elapsed(), ..Stages::default() };
     Ok((json, stages))
 }

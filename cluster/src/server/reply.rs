@@ -3,12 +3,30 @@
 //! The server writes answers straight from the engine's ([`crate::serve::Printed`]); these types are what a client reads them into,
 //! and what `/openapi.json` describes. **They describe every field that the server sends.** (Test: `tests/tests/server_answers.rs`.)
 
+use axum::body::Bytes;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use walkprint_engine::query::{Dangling, Method};
 
-use super::problem::ProblemBody;
+use super::problem::{Kind, Problem, ProblemBody};
 use crate::serve::Triple;
+
+/// Something as JSON.
+///
+/// # Errors
+/// When it cannot be printed, which nothing that is sent can be.
+pub(super) fn printed(what: &impl Serialize) -> Result<Vec<u8>, Problem> {
+    serde_json::to_vec(what)
+        .map_err(|error| Problem::new(Kind::Internal, format!("the answer cannot be printed: {error}")))
+}
+
+/// A response of JSON.
+pub(super) fn json_response(json: Vec<u8>) -> Response {
+    let kind = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, kind)], Bytes::from(json)).into_response()
+}
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

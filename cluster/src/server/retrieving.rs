@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::app::App;
 use super::compute::{Length, Turn};
 use super::incoming::{Arrival, JsonBody, Names};
 use super::problem::{Kind, Problem, ProblemBody};
+use super::reply::{json_response, printed};
 use super::request::QueryRequest;
 use super::settings::Bounds;
 use crate::error::Error;
@@ -75,11 +74,8 @@ pub(super) async fn retrieve(
             Error::Request { what } => Problem::new(Kind::InvalidRequest, what),
             other => other.into(),
         })?;
-        let json = serde_json::to_vec(&reply)
-            .map_err(|error| Problem::new(Kind::Internal, format!("the answer cannot be printed: {error}")))?;
-        Ok::<_, Problem>(json)
+        printed(&reply)
     });
     let json = answered.await.map_err(|refusal| app.refused(refusal))??;
-    let kind = HeaderValue::from_static("application/json");
-    Ok(([(header::CONTENT_TYPE, kind)], Bytes::from(json)).into_response())
+    Ok(json_response(json))
 }
