@@ -31,13 +31,21 @@ pub(crate) struct Blocks {
     line: u64,
     ended: bool,
     block_bytes: usize,
+    /// Whether a block may be smaller when no more has come yet.
+    as_it_comes: bool,
     /// Bytes that were left out.
     skipped: u64,
 }
 
 impl Blocks {
     pub(crate) fn new(source: Source, block_bytes: usize) -> Self {
-        Blocks { source, buffer: Vec::new(), line: 1, ended: false, block_bytes: block_bytes.max(1), skipped: 0 }
+        let block_bytes = block_bytes.max(1);
+        Blocks { source, buffer: Vec::new(), line: 1, ended: false, block_bytes, as_it_comes: false, skipped: 0 }
+    }
+
+    /// The same of a stream: whole lines are handed out as soon as they are there.
+    pub(crate) fn as_they_come(source: Source, block_bytes: usize) -> Self {
+        Blocks { as_it_comes: true, ..Blocks::new(source, block_bytes) }
     }
 
     /// The first bytes that have not been handed out, for a look ahead.
@@ -62,8 +70,15 @@ impl Blocks {
 
     /// Doubles [`Blocks::head`], or reads a first block of it.
     pub(crate) fn grow(&mut self) -> Result<(), Error> {
-        let count = self.buffer.len().max(self.block_bytes);
-        self.ended = self.source.read_onto(&mut self.buffer, count)? < count;
+        self.fill(self.buffer.len().max(self.block_bytes))
+    }
+
+    fn fill(&mut self, count: usize) -> Result<(), Error> {
+        self.ended = if self.as_it_comes {
+            self.source.read_some(&mut self.buffer, count)? == 0
+        } else {
+            self.source.read_onto(&mut self.buffer, count)? < count
+        };
         Ok(())
     }
 
@@ -105,9 +120,10 @@ impl Blocks {
     /// The next block and the line it begins with; `None` at the end.
     pub(crate) fn next_block(&mut self, cut: Cut) -> Result<Option<(u64, Vec<u8>)>, Error> {
         loop {
-            if !self.ended && self.buffer.len() < self.block_bytes {
-                let count = self.block_bytes - self.buffer.len();
-                self.ended = self.source.read_onto(&mut self.buffer, count)? < count;
+            // Of a stream, what is here is looked at before more of it is waited for.
+            let looked_at_first = self.as_it_comes && !self.buffer.is_empty();
+            if !self.ended && self.buffer.len() < self.block_bytes && !looked_at_first {
+                self.fill(self.block_bytes - self.buffer.len())?;
             }
             if self.buffer.is_empty() {
                 return Ok(None);
@@ -116,7 +132,10 @@ impl Blocks {
                 Cut::Records(delimiter) if memchr(b'"', &self.buffer).is_some() => {
                     scan_records(&self.buffer, delimiter)
                 }
-                _ => RecordScan { last_end: memrchr(b'\n', &self.buffer).map(|at| at + 1), open_quote: None },
+                _ => {
+                    let last_end = memrchr(b'\n', &self.buffer).map(|at| at + 1);
+                    RecordScan { first_end: None, last_end, open_quote: None }
+                }
             };
             let end = match (scan.last_end, scan.open_quote) {
                 (_, None) if self.ended => self.buffer.len(),
@@ -154,7 +173,9 @@ fn too_long(bytes: &[u8]) -> Problem {
 
 /// What [`scan_records`] found.
 #[derive(Debug, PartialEq, Eq)]
-struct RecordScan {
+pub(crate) struct RecordScan {
+    /// End of the first whole record.
+    pub(crate) first_end: Option<usize>,
     /// End of the last whole record.
     last_end: Option<usize>,
     /// Where a quoted field begins that is not closed.
@@ -163,8 +184,8 @@ struct RecordScan {
 
 /// Goes through quoted and plain fields as RFC 4180 has them: a quote opens a field only as the field's first byte,
 /// and within a quoted field a doubled quote is a quote.
-fn scan_records(bytes: &[u8], delimiter: u8) -> RecordScan {
-    let (mut last_end, mut at) = (None, 0);
+pub(crate) fn scan_records(bytes: &[u8], delimiter: u8) -> RecordScan {
+    let (mut first_end, mut last_end, mut at) = (None, None, 0);
     // Each round begins at the start of a field.
     while at < bytes.len() {
         if bytes[at] == b'"' {
@@ -172,7 +193,7 @@ fn scan_records(bytes: &[u8], delimiter: u8) -> RecordScan {
             at += 1;
             loop {
                 match memchr(b'"', &bytes[at..]) {
-                    None => return RecordScan { last_end, open_quote: Some(opened) },
+                    None => return RecordScan { first_end, last_end, open_quote: Some(opened) },
                     Some(next) if bytes.get(at + next + 1) == Some(&b'"') => at += next + 2,
                     Some(next) => {
                         at += next + 1;
@@ -186,12 +207,13 @@ fn scan_records(bytes: &[u8], delimiter: u8) -> RecordScan {
             Some(next) => {
                 at += next + 1;
                 if bytes[at - 1] == b'\n' {
+                    first_end = first_end.or(Some(at));
                     last_end = Some(at);
                 }
             }
         }
     }
-    RecordScan { last_end, open_quote: None }
+    RecordScan { first_end, last_end, open_quote: None }
 }
 
 #[cfg(test)]

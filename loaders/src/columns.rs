@@ -7,7 +7,8 @@ use crate::error::{Problem, quoted};
 use crate::gather::{Sink, parse_weight};
 
 /// Pairs of names that are recognised as source and target, in any case of letters.
-const PAIRS: [(&str, &str); 4] = [("src", "dst"), ("source", "target"), ("source", "destination"), ("from", "to")];
+pub(crate) const PAIRS: [(&str, &str); 4] =
+    [("src", "dst"), ("source", "target"), ("source", "destination"), ("from", "to")];
 
 /// The columns of a file, as places from 0.
 #[derive(Debug, Clone, PartialEq, Eq)]

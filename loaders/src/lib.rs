@@ -60,6 +60,8 @@ mod parquet;
 
 pub mod interactions;
 
+pub mod events;
+
 mod node_types;
 
 mod synonyms;

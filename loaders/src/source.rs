@@ -47,9 +47,13 @@ impl Source {
     /// Opens a file; whether it is compressed is told by its first bytes. Each byte taken from disk is added to
     /// `bytes_read`.
     pub(crate) fn open(path: &Path, bytes_read: &Arc<AtomicU64>) -> Result<Source, Error> {
+        Source::of(path, open(path)?, bytes_read)
+    }
+
+    /// Takes the bytes that `reader` gives; messages call it `path`.
+    pub(crate) fn of(path: &Path, reader: impl Read + 'static, bytes_read: &Arc<AtomicU64>) -> Result<Source, Error> {
         let failed = |source| Error::Read { path: path.to_owned(), source };
-        let file = open(path)?;
-        let mut counted = Counted { file, bytes: Arc::clone(bytes_read) };
+        let mut counted = Counted { reader, bytes: Arc::clone(bytes_read) };
         let mut magic = Vec::with_capacity(ZSTD_MAGIC.len());
         counted.by_ref().take(ZSTD_MAGIC.len() as u64).read_to_end(&mut magic).map_err(failed)?;
         let encoding = match magic.as_slice() {
@@ -82,7 +86,7 @@ impl Source {
         let failed = |source| Error::Read { path: path.to_owned(), source };
         let mut file = open(path)?;
         file.seek(SeekFrom::Start(stretch.start)).map_err(failed)?;
-        let counted = Counted { file, bytes: Arc::clone(bytes_read) };
+        let counted = Counted { reader: file, bytes: Arc::clone(bytes_read) };
         let reader = io::BufReader::with_capacity(READ_BYTES, counted).take(stretch.end - stretch.start);
         Ok(Source { path: path.to_owned(), encoding: None, start: stretch.start, reader: Box::new(reader), bytes: 0 })
     }
@@ -118,12 +122,29 @@ impl Source {
         buffer.reserve(count);
         let outcome = self.reader.by_ref().take(count as u64).read_to_end(buffer);
         self.bytes += (buffer.len() - before) as u64;
-        match (outcome, self.encoding) {
-            (Ok(read), _) => Ok(read),
-            (Err(source), None) => Err(Error::Read { path: self.path.clone(), source }),
-            (Err(source), Some(encoding)) => {
-                Err(Error::Decompress { path: self.path.clone(), encoding, bytes: self.bytes, source })
+        outcome.map_err(|source| self.failed(source))
+    }
+
+    /// Appends what there is, up to `count` bytes, and waits only when there is nothing yet. Says how many; 0 at the end.
+    pub(crate) fn read_some(&mut self, buffer: &mut Vec<u8>, count: usize) -> Result<usize, Error> {
+        let before = buffer.len();
+        buffer.resize(before + count, 0);
+        let outcome = loop {
+            match self.reader.read(&mut buffer[before..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => break outcome,
             }
+        };
+        buffer.truncate(before + outcome.as_ref().map_or(0, |&read| read));
+        self.bytes += (buffer.len() - before) as u64;
+        outcome.map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: io::Error) -> Error {
+        let path = self.path.clone();
+        match self.encoding {
+            None => Error::Read { path, source },
+            Some(encoding) => Error::Decompress { path, encoding, bytes: self.bytes, source },
         }
     }
 }
@@ -145,6 +166,9 @@ pub(crate) fn line_start(path: &Path, place: u64) -> Result<u64, Error> {
 /// A problem in a line, which was counted from a place of the file that was not its beginning. Cost: what lies before that
 /// place is read.
 pub(crate) fn at_line(problem: Problem, path: &Path, start: u64, line: u64) -> Error {
+    if start == 0 {
+        return problem.at_line(path, line); // and a pipe is not opened once more
+    }
     let mut before = 0;
     match each_buffer(path, 0..start, |bytes| {
         before += memchr_iter(b'\n', bytes).count() as u64;
@@ -174,15 +198,15 @@ fn each_buffer(path: &Path, stretch: Range<u64>, mut visit: impl FnMut(&[u8]) ->
     }
 }
 
-/// A file that counts the bytes taken from it.
-struct Counted {
-    file: File,
+/// Something that counts the bytes taken from it.
+struct Counted<R> {
+    reader: R,
     bytes: Arc<AtomicU64>,
 }
 
-impl Read for Counted {
+impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
+        let read = self.reader.read(buffer)?;
         self.bytes.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }

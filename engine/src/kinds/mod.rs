@@ -35,6 +35,8 @@ mod stored;
 
 mod gather;
 
+mod tables;
+
 /// The type of nodes that stand for a text.
 pub const PASSAGE: &str = "passage";
 /// The type of nodes that stand for something with a name.
@@ -47,6 +49,14 @@ pub const LITERAL: &str = "literal";
 pub const MENTIONS: &str = "mentions";
 /// The type of edges between nodes that mean the same.
 pub const SYNONYM: &str = "synonym";
+/// The type of nodes that are users.
+pub const USER: &str = "user";
+/// The type of nodes that are items.
+pub const ITEM: &str = "item";
+/// What the id of a user's node begins with.
+pub const USER_PREFIX: &str = "user:";
+/// What the id of an item's node begins with.
+pub const ITEM_PREFIX: &str = "item:";
 
 pub use codes::Codes;
 pub use kind_file::KindFile;

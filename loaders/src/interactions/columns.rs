@@ -5,10 +5,10 @@ use crate::columns::plain;
 use crate::error::{Problem, quoted};
 
 /// Names that are recognised, in any case of letters.
-const USERS: [&str; 4] = ["user_id", "userid", "user", "uid"];
-const ITEMS: [&str; 6] = ["item_id", "itemid", "item", "iid", "movie_id", "movieid"];
-const WEIGHTS: [&str; 2] = ["weight", "rating"];
-const TIMES: [&str; 2] = ["timestamp", "time"];
+pub(crate) const USERS: [&str; 4] = ["user_id", "userid", "user", "uid"];
+pub(crate) const ITEMS: [&str; 6] = ["item_id", "itemid", "item", "iid", "movie_id", "movieid"];
+pub(crate) const WEIGHTS: [&str; 2] = ["weight", "rating"];
+pub(crate) const TIMES: [&str; 2] = ["timestamp", "time"];
 
 /// The columns of a file, as places from 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(super) fn are_recognised(header: &[impl AsRef<str>]) -> bool {
     has(&USERS) && has(&ITEMS)
 }
 
-fn is_one_of(column: &str, names: &[&str]) -> bool {
+pub(crate) fn is_one_of(column: &str, names: &[&str]) -> bool {
     names.iter().any(|name| plain(column).eq_ignore_ascii_case(name))
 }
 

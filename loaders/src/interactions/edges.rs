@@ -4,17 +4,10 @@ use walkprint_engine::edges::EdgeList;
 use walkprint_engine::ids::{ExternalIds, StringTable};
 use walkprint_engine::kinds::{Codes, KindList, KindLists};
 
+pub use walkprint_engine::kinds::{ITEM, ITEM_PREFIX, USER, USER_PREFIX};
+
 use super::{Interactions, Reading};
 use crate::LoadReport;
-
-/// The type of nodes that are users.
-pub const USER: &str = "user";
-/// The type of nodes that are items.
-pub const ITEM: &str = "item";
-/// What the id of a user's node begins with.
-pub const USER_PREFIX: &str = "user:";
-/// What the id of an item's node begins with.
-pub const ITEM_PREFIX: &str = "item:";
 
 impl Interactions {
     /// The graph, and what a load reports of it. Users and items without interactions are nodes too. Edges have weights unless

@@ -16,7 +16,7 @@
 
 mod names;
 
-mod columns;
+pub(crate) mod columns;
 
 mod gather;
 

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
 };
 use arrow_array::{Array, LargeStringArray, StringArray, StringViewArray};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, TimeUnit};
 
 use crate::error::Problem;
 use crate::gather::{Sink, bad_weight, check_weight};
@@ -105,7 +107,8 @@ impl<'batch> Column<'batch> {
         if self.is_null(row) { Err(Problem::new(self.what, "null")) } else { Ok(()) }
     }
 
-    fn is_null(&self, row: usize) -> bool {
+    /// Whether a row has no value.
+    pub(crate) fn is_null(&self, row: usize) -> bool {
         self.nulls.get(row).copied().unwrap_or(false)
     }
 }
@@ -137,6 +140,7 @@ impl<'batch> Values<'batch> {
                 Values::Floats(array.as_primitive::<Float32Type>().values().iter().map(|&value| value.into()).collect())
             }
             DataType::Float64 => Values::Floats(array.as_primitive::<Float64Type>().values().to_vec()),
+            DataType::Timestamp(unit, _) => Values::Floats(seconds(array, *unit)),
             DataType::Utf8 => Values::Text(array.as_string()),
             DataType::LargeUtf8 => Values::LargeText(array.as_string()),
             DataType::Utf8View => Values::TextView(array.as_string_view()),
@@ -159,6 +163,22 @@ impl<'batch> Values<'batch> {
             Values::Integers(_) | Values::Unsigned(_) | Values::Floats(_) | Values::Other => "",
         }
     }
+}
+
+/// Points of time, in seconds since 1970.
+fn seconds(array: &dyn Array, unit: TimeUnit) -> Vec<f64> {
+    let (values, a_second) = match unit {
+        TimeUnit::Second => (array.as_primitive::<TimestampSecondType>().values(), 1.0),
+        TimeUnit::Millisecond => (array.as_primitive::<TimestampMillisecondType>().values(), 1e3),
+        TimeUnit::Microsecond => (array.as_primitive::<TimestampMicrosecondType>().values(), 1e6),
+        TimeUnit::Nanosecond => (array.as_primitive::<TimestampNanosecondType>().values(), 1e9),
+    };
+    values.iter().map(|&value| value as f64 / a_second).collect()
+}
+
+/// Whether a column holds points of time: numbers count as seconds.
+pub(crate) fn is_time(kind: &DataType) -> bool {
+    is_number(kind) || matches!(kind, DataType::Timestamp(_, _))
 }
 
 /// Whether a column holds integers.
