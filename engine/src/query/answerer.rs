@@ -3,8 +3,10 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
+use super::amend;
 use super::answer::{Answer, Ranked, Scores, Status};
 use super::block::{Block, Found, LEAST_PRECISION, share_lanes};
+use super::changes::ChangedRows;
 use super::combine::{self, Bound, Left};
 use super::dangling::{self, Scaling, UniformCore};
 use super::exact;
@@ -15,6 +17,7 @@ use super::question::{Dangling, Method, Question};
 use super::ranking::{self, Candidate, Judged};
 use super::seeds::Seeds;
 use super::shape::{self, Debias, Debiasing, Filter, Popularity, PopularityKind, SUPPORT_SHARE, Shape};
+use super::stored::Stored;
 use super::sweep::LazySweeper;
 use super::tally;
 use super::together::Crew;
@@ -55,13 +58,16 @@ const LARGEST_TIE: f64 = 1e-9;
 
 /// Answers questions about one graph, one after the other.
 ///
-/// Keeps 57 bytes a node from question to question (eight more once the global PageRank was asked for, four once in-degrees
-/// were; up to 20 more, and the graph turned round, once a question grew wide; 144 once a block was asked), so that a question
-/// that stays local costs nothing for the rest of the graph. For several threads make several.
+/// Keeps 57 bytes a node from question to question (16 more where the graph has changed since its index was built; eight
+/// once the global PageRank was asked for, four once in-degrees were; up to 20 more, and the graph turned round, once a question
+/// grew wide; 144 once a block was asked), so that a question that stays local costs nothing for the rest of the graph. For
+/// several threads make several.
 pub struct Answerer<'a> {
     pub(super) graph: &'a Graph,
     labels: &'a Labels,
     index: Option<&'a Index>,
+    /// What has changed since the index was built, if anything has.
+    changes: Option<&'a ChangedRows>,
     restart_prob: f64,
     pub(super) space: Workspace,
     pub(super) sweeper: LazySweeper<'a>,
@@ -126,13 +132,13 @@ impl Core {
             Status::Estimated { l1_error, .. } if self.errors != Errors::Tally && space.ended != 0.0 => {
                 l1_error * l1_error
             }
-            _ => 0.0,
+            _ => space.stale.ended_variance,
         }
     }
 }
 
 impl<'a> Answerer<'a> {
-    /// Makes room for answers. Without an index only [`Method::Exact`] is possible.
+    /// Makes room for answers. Without an index only [`Method::Exact`] and [`Method::Block`] are possible.
     ///
     /// # Errors
     /// When the restart probability is below [`LEAST_RESTART_PROB`], above 1 or not the index's own, or when graph, labels and index do not
@@ -143,6 +149,42 @@ impl<'a> Answerer<'a> {
         index: Option<&'a Index>,
         restart_prob: f64,
     ) -> Result<Answerer<'a>> {
+        let answerer = Answerer::without_index(graph, labels, restart_prob)?;
+        let Some(index) = index else { return Ok(answerer) };
+        check_index(graph, index, graph.digest(), graph.nodes(), restart_prob)?;
+        Ok(Answerer { index: Some(index), ..answerer })
+    }
+
+    /// Makes room for answers about a graph that has changed since the index was built: `changes` are all the rows that differ
+    /// from those of the graph that the index belongs to. Answers are those of the changed graph. What comes out of fingerprints is
+    /// amended, and counted in standard errors and error estimates; exact answers and blocks know nothing of the index as ever.
+    /// Memory: 16 bytes a node more.
+    ///
+    /// # Errors
+    /// As [`Answerer::new`], and when the changes are not from the graph of the index to this one.
+    pub fn with_changes(
+        graph: &'a Graph,
+        labels: &'a Labels,
+        index: &'a Index,
+        changes: &'a ChangedRows,
+        restart_prob: f64,
+    ) -> Result<Answerer<'a>> {
+        let answerer = Answerer::without_index(graph, labels, restart_prob)?;
+        check_index(graph, index, changes.base_digest(), changes.base_nodes(), restart_prob)?;
+        if changes.changed_nodes() != graph.nodes() {
+            let (expected, got) = (graph.nodes().to_string(), changes.changed_nodes().to_string());
+            let what = "the number of nodes after changes is";
+            return Err(Error::Mismatch { path: graph.path().to_owned(), what, expected, got });
+        }
+        let index = Some(index);
+        if changes.is_empty() && changes.base_nodes() == graph.nodes() {
+            return Ok(Answerer { index, ..answerer });
+        }
+        let space = Workspace::for_changes(graph.nodes());
+        Ok(Answerer { index, changes: Some(changes), space, ..answerer })
+    }
+
+    fn without_index(graph: &'a Graph, labels: &'a Labels, restart_prob: f64) -> Result<Answerer<'a>> {
         if !(LEAST_RESTART_PROB..=1.0).contains(&restart_prob) {
             let got = restart_prob.to_string();
             return Err(Error::Parameter { name: "restart_prob", expected: RESTART_PROBS, got });
@@ -154,31 +196,15 @@ impl<'a> Answerer<'a> {
                 format!("it has {nodes} nodes, at most {MAX_NODES} are possible"),
             ));
         }
-        let mismatch = |what, expected: String, got: String| {
-            Err(Error::Mismatch { path: graph.path().to_owned(), what, expected, got })
-        };
         if labels.len() != nodes {
-            return mismatch("the number of labels is", nodes.to_string(), labels.len().to_string());
-        }
-        if let Some(index) = index {
-            let entry = index.entry();
-            let sources = entry.segments.last().map_or(0, |segment| segment.pipeline.end as usize);
-            let digest = format!("{:032x}", graph.digest());
-            if entry.graph_digest != digest {
-                return mismatch("this index was built from graph", digest, entry.graph_digest.clone());
-            }
-            if sources != nodes {
-                return mismatch("the index's number of sources is", nodes.to_string(), sources.to_string());
-            }
-            if index.plan().restart_prob != restart_prob {
-                let expected = "the restart probability that the index was built with";
-                return Err(Error::Parameter { name: "restart_prob", expected, got: restart_prob.to_string() });
-            }
+            let (expected, got) = (nodes.to_string(), labels.len().to_string());
+            let what = "the number of labels is";
+            return Err(Error::Mismatch { path: graph.path().to_owned(), what, expected, got });
         }
         let (space, sweeper) = (Workspace::new(nodes), LazySweeper::new(graph, labels));
-        let (block, uniform, in_degrees) = (None, None, None);
+        let (index, changes, block, uniform, in_degrees) = (None, None, None, None, None);
         let halt = Halt::default();
-        Ok(Answerer { graph, labels, index, restart_prob, space, sweeper, block, uniform, in_degrees, halt })
+        Ok(Answerer { graph, labels, index, changes, restart_prob, space, sweeper, block, uniform, in_degrees, halt })
     }
 
     /// Takes a graph that was turned round already, so that several answerers share it. It must be this graph.
@@ -249,7 +275,7 @@ impl<'a> Answerer<'a> {
         self.labels
     }
 
-    /// The index, if there is one.
+    /// The index, if there is one: perhaps that of the graph before it changed.
     #[must_use]
     pub fn index(&self) -> Option<&'a Index> {
         self.index
@@ -480,13 +506,14 @@ impl<'a> Answerer<'a> {
         parts
     }
 
-    fn core(&mut self, question: &Question) -> Result<Core> {
+    pub(super) fn core(&mut self, question: &Question) -> Result<Core> {
         self.halt.look()?;
         self.prepare_dangling(question)?;
         let pusher = Pusher::new(self.graph, self.restart_prob, &self.halt);
         let seeds = question.seeds.weights();
         let method = self.method(question);
-        let index = || self.index.ok_or(Error::NeedsIndex { method: method.to_string() });
+        let needed = || self.index.ok_or(Error::NeedsIndex { method: method.to_string() });
+        let stored = || Ok::<_, Error>(Stored::new(needed()?, self.changes));
         let (space, sweeper) = (&mut self.space, &mut self.sweeper);
         Ok(match method {
             Method::Exact | Method::Auto => {
@@ -494,16 +521,16 @@ impl<'a> Answerer<'a> {
                 Core::new(method, residual, Status::Exact { residual, error_bound: residual }, Errors::Tally)
             }
             Method::Lookup => {
-                let l1_error = lookup::solve(index()?, space, seeds, &self.halt)?;
+                let l1_error = lookup::solve(pusher, stored()?, space, seeds)?;
                 if let Some(asked) = question.precision.filter(|&asked| asked < l1_error) {
                     return Err(Error::Imprecise { asked, reached: l1_error });
                 }
                 Core::new(method, 0.0, Status::Estimated { sampled: 1.0, l1_error }, Errors::Tally)
             }
             Method::Combine => {
-                let bound = Bound::of(question, index()?.plan());
+                let bound = Bound::of(question, needed()?.plan());
                 let Left { sampled, dropped, error, swept } =
-                    combine::solve(pusher, index()?, space, sweeper, seeds, bound)?;
+                    combine::solve(pusher, stored()?, space, sweeper, seeds, bound)?;
                 let errors = if swept { Errors::Sweep } else { Errors::Tally };
                 Core::new(method, dropped, Status::Estimated { sampled, l1_error: error }, errors)
             }
@@ -729,8 +756,32 @@ impl<'a> Answerer<'a> {
         match (core.errors, self.index) {
             (Errors::Block, _) => Ok(self.space.tally[node as usize].variance),
             (Errors::Sweep, _) => Ok(self.sweeper.error(node, self.space.core(node)).powi(2)),
-            (Errors::Tally, Some(index)) => tally::variance(index, node, &self.space),
+            (Errors::Tally, Some(index)) => {
+                let stored = Stored::new(index, self.changes);
+                Ok(tally::variance(stored, node, &self.space)? + amend::variance(&self.space, node))
+            }
             (Errors::Tally, None) => Ok(0.0),
         }
     }
+}
+
+/// Makes sure that an index was built from the graph with this digest and so many nodes, for this restart probability.
+fn check_index(graph: &Graph, index: &Index, digest: u128, nodes: usize, restart_prob: f64) -> Result<()> {
+    let mismatch = |what, expected: String, got: String| {
+        Err(Error::Mismatch { path: graph.path().to_owned(), what, expected, got })
+    };
+    let entry = index.entry();
+    let sources = entry.segments.last().map_or(0, |segment| segment.pipeline.end as usize);
+    let digest = format!("{digest:032x}");
+    if entry.graph_digest != digest {
+        return mismatch("this index was built from graph", digest, entry.graph_digest.clone());
+    }
+    if sources != nodes {
+        return mismatch("the index's number of sources is", nodes.to_string(), sources.to_string());
+    }
+    if index.plan().restart_prob != restart_prob {
+        let expected = "the restart probability that the index was built with";
+        return Err(Error::Parameter { name: "restart_prob", expected, got: restart_prob.to_string() });
+    }
+    Ok(())
 }

@@ -17,22 +17,25 @@
 //! q = answer + tally
 //! ```
 //!
+//! Where rows have changed since the fingerprints were made, *P* is that of the changed graph, nodes whose fingerprints are no use
+//! any more are pushed whatever lies there, and the tally is amended in the end: see [`super::amend`].
+//!
 //! As soon as this concerns so much of the graph that passing over all of it takes less time, or if it does not become precise
 //! enough, the answer is swept from what was pushed so far ([`super::sweep`]), and `q = answer`.
 //!
 //! A dangling node is never looked up: pushing it is exact and cheaper. A residual that is left out still pays
 //! `a * residual(w)` to *w* itself, which is its own exact share, so that only `(1 - a) * residual(w)` is missing.
 
+use super::amend::{self, Amender, Visited};
 use super::push::{self, MOST_ROUNDS, Pushed, Pusher, Stop};
 use super::question::{PushBound, Question};
+use super::stored::Stored;
 use super::sweep::{Goal, LazySweeper};
-use super::tally;
+use super::tally::{self, VISIT_COST};
 use super::workspace::Workspace;
 use crate::error::Result;
 use crate::ids::NodeId;
-use crate::index::Index;
 use crate::plan::Plan;
-use crate::prefetch::prefetch;
 
 /// The exact last step divides the L1 error by about four, for which pushing and looking up alone would take about this
 /// many times the work (soc-Epinions1: thresholds 3e-4 and 1e-5, 1.4 and 10 ms).
@@ -43,15 +46,16 @@ const STEP_GAIN: f64 = 3.0;
 /// By what a threshold is multiplied that turned out too high, at least and at most.
 const LEAST_FARTHER: f64 = 1.0 / 64.0;
 const MOST_FARTHER: f64 = 0.5;
-/// What reading a stored visit takes, in edges of a sweep: 3 ns against less than half of one.
-const VISIT_COST: f64 = 8.0;
 /// The mean degree of what walks visit, in mean degrees of all nodes: at least about this.
 const VISITED_DEGREE: f64 = 2.0;
 /// What an edge of the last step takes, in edges of a sweep.
 const STEP_COST: f64 = 5.0;
-/// How many fingerprints ahead bytes are asked for, and how many of each: the processor goes on by itself.
+/// How many fingerprints ahead bytes are asked for.
 const AHEAD: usize = 8;
-const AHEAD_BYTES: usize = 256;
+/// What the error is taken for at least when a tally is amended, as a part of the precision.
+const LEAST_ERROR: f64 = 0.1;
+/// How often nodes are pushed whose fingerprints are no use before what is left of them waits.
+const MOST_RENEWALS: usize = 8;
 /// Sweeps to an error of 0.1, and for every factor of *e* below: what graphs of many kinds took in the mean.
 const SWEEPS: (f64, f64) = (2.0, 1.2);
 
@@ -74,55 +78,84 @@ pub(super) struct Left {
 /// When the graph or a fingerprint is damaged, or the flag of the pusher is set.
 pub(super) fn solve(
     pusher: Pusher<'_>,
-    index: &Index,
+    stored: Stored<'_>,
     space: &mut Workspace,
     sweeper: &mut LazySweeper<'_>,
     seeds: &[(NodeId, f64)],
     bound: Bound,
 ) -> Result<Left> {
     let Bound { push, precision } = bound;
+    let amender = Amender::new(pusher, stored);
     space.sow(seeds);
     let sweep_cost = if push.sweep { sweep_cost(pusher, precision) } else { f64::INFINITY };
     let (mut threshold, mut work) = (push.threshold, 0);
-    let (mut left, sources) = loop {
+    let (mut left, sources, waiting) = loop {
         let work_left = push.work.saturating_sub(work);
         let stop = Stop { threshold, left: 0.0, work: work_left, rounds: MOST_ROUNDS, narrow: push.sweep };
-        let (pushed, done, _) = push::local(pusher, space, stop)?;
+        let (mut pushed, done, _) = push::local(pusher, space, stop)?;
         work += done;
+        for _ in 0..MOST_RENEWALS {
+            let Some(amender) = amender.filter(|_| pushed == Pushed::Enough) else { break };
+            let done = amender.push_renewed(space, space.unsettled * precision, push.work.saturating_sub(work))?;
+            work += done;
+            if done == 0 {
+                break;
+            }
+            let again;
+            (pushed, again, _) = push::local(pusher, space, Stop { work: push.work.saturating_sub(work), ..stop })?;
+            work += again;
+        }
         space.recount();
         pusher.check_balance(space)?;
-        let visits = fingerprint_visits(pusher, index, space);
+        let visits = fingerprint_visits(pusher, stored, space);
         if pushed == Pushed::Wide || sweep_cost < fingerprint_cost(pusher, visits) {
             return sweep(pusher, space, sweeper, seeds, precision);
         }
-        let (mut left, sources) = sort_out(pusher, index, space, push.drop);
+        let waiting = amender.map(|amender| amender.take_renewed(space)).unwrap_or_default();
+        let (mut left, sources) = sort_out(pusher, stored, space, push.drop);
         if space.residual.len() as f64 / 2.0 < visits {
             space.go_wide();
         }
         let mut pace = pusher.halt.pace();
         for (at, &(source, mass)) in sources.iter().enumerate() {
-            ask_ahead(index, &sources[at..]);
-            let visits = u64::from(tally::add(index, source, mass, space)?);
+            ask_ahead(stored, &sources[at..]);
+            let visits = u64::from(tally::add(stored, source, mass, space)?);
             work += visits;
             pace.after(visits.max(1))?;
         }
         left.error = tally::l1_error(space) + left.dropped;
         if push.sweep && left.error <= precision {
-            return Ok(left);
+            let Some(amender) = amender else { return Ok(left) };
+            let visited = amender.visited(space);
+            // If what amends were too rough, it might still do after the last step.
+            if amender.l1_error(&visited, left.error) * (1.0 + space.unsettled) <= precision {
+                sources.iter().for_each(|&(source, _)| space.residual[source as usize] = 0.0);
+                let work = Some(affordable(sweep_cost));
+                let amending = Amending { amender, visited, stepped: false, threshold, work };
+                return match amending.amend(space, &sources, &waiting, &mut left, precision)? {
+                    true => Ok(left),
+                    false => sweep_amended(pusher, space, sweeper, seeds, precision.min(left.error)),
+                };
+            }
         }
         // What is dropped is gone: nothing is pushed after that.
         let farther = push.sweep && push.drop == 0.0 && work < push.work && !sources.is_empty();
         if !farther || left.error <= STEP_GAIN * precision {
-            break (left, sources);
+            break (left, sources, waiting);
         }
         space.forget_tally();
+        for (node, mass) in waiting {
+            space.residual[node as usize] = mass;
+        }
         threshold *= (STEP_GAIN * precision / left.error).powi(2).clamp(LEAST_FARTHER, MOST_FARTHER);
     };
     // Counting is spared where even all edges would be worth it.
     let worth = if push.sweep { sweep_cost / STEP_COST } else { work as f64 * STEP_WORTH };
     let all = pusher.scan_cost();
     let cost = if all as f64 <= worth { all } else { tally::step_cost(pusher, space) };
-    if cost as f64 <= worth {
+    let stepped = cost as f64 <= worth;
+    let mut visited = amender.map(|amender| amender.visited(space)).unwrap_or_default();
+    if stepped {
         if space.residual.len() as u64 / 2 < cost {
             space.go_wide();
         }
@@ -131,22 +164,80 @@ pub(super) fn solve(
             space.answer[source as usize] += pusher.restart_prob * mass;
             space.residual[source as usize] = 0.0;
         }
-        tally::step(pusher, space)?;
+        tally::step(pusher, stored.changes(), space)?;
         left.error = tally::l1_error(space) + left.dropped;
+        visited = amender.map(|amender| amender.stepped(space, &visited, &sources)).unwrap_or_default();
     }
     if push.sweep && precision < left.error {
         return sweep(pusher, space, sweeper, seeds, precision);
     }
-    Ok(left)
+    let Some(amender) = amender else { return Ok(left) };
+    sources.iter().for_each(|&(source, _)| space.residual[source as usize] = 0.0);
+    let work = push.sweep.then(|| affordable(sweep_cost));
+    let amending = Amending { amender, visited, stepped, threshold, work };
+    match amending.amend(space, &sources, &waiting, &mut left, precision)? {
+        true => Ok(left),
+        false => sweep_amended(pusher, space, sweeper, seeds, precision.min(left.error)),
+    }
+}
+
+/// A tally that is to be amended.
+struct Amending<'a> {
+    amender: Amender<'a>,
+    visited: Vec<Visited>,
+    stepped: bool,
+    threshold: f64,
+    /// Edges after which sweeping is cheaper, if it is allowed.
+    work: Option<u64>,
+}
+
+impl Amending<'_> {
+    /// Amends the answer. False when it has to be swept to become as precise as it was asked to be.
+    fn amend(
+        self,
+        space: &mut Workspace,
+        sources: &[(NodeId, f64)],
+        waiting: &[(NodeId, f64)],
+        left: &mut Left,
+        precision: f64,
+    ) -> Result<bool> {
+        let Amending { amender, visited, stepped, threshold, work } = self;
+        sources.iter().for_each(|&(source, _)| space.mark_used(source));
+        let enough = space.unsettled * left.error.max(LEAST_ERROR * precision);
+        let goal = amend::Goal { enough, threshold, work };
+        let settled = amender.amend(space, &visited, stepped, waiting, goal)?;
+        if settled {
+            left.error = amend::l1_error(space, left.error);
+        }
+        Ok(settled && (work.is_none() || left.error <= precision))
+    }
+}
+
+/// The edges that may be pushed along before sweeping is cheaper.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; `as` saturates")]
+fn affordable(sweep_cost: f64) -> u64 {
+    (sweep_cost / STEP_COST) as u64
+}
+
+/// Sweeps from what fingerprints said, which amending did not bring to an end.
+fn sweep_amended(
+    pusher: Pusher<'_>,
+    space: &mut Workspace,
+    sweeper: &mut LazySweeper<'_>,
+    seeds: &[(NodeId, f64)],
+    precision: f64,
+) -> Result<Left> {
+    space.discard_amended();
+    sweep(pusher, space, sweeper, seeds, precision)
 }
 
 /// Asks for the bytes of a fingerprint some places ahead, and for where those of a later one begin.
-fn ask_ahead(index: &Index, sources: &[(NodeId, f64)]) {
+fn ask_ahead(stored: Stored<'_>, sources: &[(NodeId, f64)]) {
     if let Some(&(source, _)) = sources.get(2 * AHEAD) {
-        prefetch(std::slice::from_ref(index.segment(source).offset(source)), 0);
+        stored.ask_for_offset(source);
     }
-    if let Some(packed) = sources.get(AHEAD).and_then(|&(source, _)| index.segment(source).packed(source)) {
-        (0..packed.len().min(AHEAD_BYTES)).step_by(64).for_each(|at| prefetch(packed, at));
+    if let Some(&(source, _)) = sources.get(AHEAD) {
+        stored.ask_for_bytes(source);
     }
 }
 
@@ -197,14 +288,14 @@ fn fingerprint_cost(pusher: Pusher<'_>, visits: f64) -> f64 {
 }
 
 /// The stored visits that the fingerprints of all residuals have, by expectation.
-fn fingerprint_visits(pusher: Pusher<'_>, index: &Index, space: &Workspace) -> f64 {
+fn fingerprint_visits(pusher: Pusher<'_>, stored: Stored<'_>, space: &Workspace) -> f64 {
     let sources = space.nodes().filter(|&node| space.residual[node as usize] != 0.0 && !pusher.is_dangling(node));
-    sources.map(|node| index.plan().visits_of(pusher.graph.degree(node))).sum()
+    sources.map(|node| stored.visits(pusher.graph, node)).sum()
 }
 
 /// Settles residuals at dangling nodes and those that are left out; lists the others, ascending by node.
-fn sort_out(pusher: Pusher<'_>, index: &Index, space: &mut Workspace, drop: f64) -> (Left, Vec<(NodeId, f64)>) {
-    let least = least_per_walk(pusher, index, space, drop);
+fn sort_out(pusher: Pusher<'_>, stored: Stored<'_>, space: &mut Workspace, drop: f64) -> (Left, Vec<(NodeId, f64)>) {
+    let least = least_per_walk(pusher, stored, space, drop);
     let (mut left, mut sources) = (Left::default(), Vec::new());
     for position in 0..space.width() {
         let source = space.node(position);
@@ -212,8 +303,8 @@ fn sort_out(pusher: Pusher<'_>, index: &Index, space: &mut Workspace, drop: f64)
         if mass == 0.0 {
             continue;
         }
-        let (degree, dangling) = (pusher.graph.degree(source), pusher.is_dangling(source));
-        if dangling || mass < least * f64::from(index.plan().walks_of(degree)) {
+        let dangling = pusher.is_dangling(source);
+        if dangling || mass < least * f64::from(stored.walks(pusher.graph, source)) {
             space.answer[source as usize] += pusher.restart_prob * mass;
             let onward = (1.0 - pusher.restart_prob) * mass;
             *(if dangling { &mut space.ended } else { &mut left.dropped }) += onward;
@@ -234,7 +325,7 @@ fn sort_out(pusher: Pusher<'_>, index: &Index, space: &mut Workspace, drop: f64)
 const BIN_SHIFT: u32 = 48;
 
 /// The residual per walk below which residuals hold at most `drop` together. Cost: one pass over what was touched.
-fn least_per_walk(pusher: Pusher<'_>, index: &Index, space: &Workspace, drop: f64) -> f64 {
+fn least_per_walk(pusher: Pusher<'_>, stored: Stored<'_>, space: &Workspace, drop: f64) -> f64 {
     if drop == 0.0 {
         return 0.0;
     }
@@ -242,9 +333,8 @@ fn least_per_walk(pusher: Pusher<'_>, index: &Index, space: &Workspace, drop: f6
     let mut bins = vec![0.0; 1 << (63 - BIN_SHIFT)];
     for source in space.nodes() {
         let mass = space.residual[source as usize];
-        let degree = pusher.graph.degree(source);
         if mass != 0.0 && !pusher.is_dangling(source) {
-            let per_walk = mass / f64::from(index.plan().walks_of(degree));
+            let per_walk = mass / f64::from(stored.walks(pusher.graph, source));
             bins[(per_walk.to_bits() >> BIN_SHIFT) as usize] += mass * onward;
         }
     }

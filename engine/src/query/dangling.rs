@@ -107,11 +107,12 @@ impl<'u> Scaling<'u> {
         self.error_bound
     }
 
-    /// The score of a node from its core.
+    /// The score of a node from its core: at least 0, though an estimate of a core that was amended may be below.
     #[inline]
     pub(super) fn score(self, ends: &impl Ends, node: NodeId, core: f64) -> f64 {
         let added = self.uniform.map_or(0.0, |(k, _, g)| k * g[node as usize]);
-        core * self.factor(ends, node) + added
+        let score = core * self.factor(ends, node) + added;
+        if score < 0.0 { 0.0 } else { score }
     }
 
     /// The standard error of a node's score from its core and the core's variance.

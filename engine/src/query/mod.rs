@@ -20,6 +20,11 @@
 //! From `q` follow the scores under every [`Dangling`] policy, from the same index; [`Answerer::explain`] says which seeds and
 //! which paths they come from.
 //!
+//! The graph may have changed since its index was built: [`Answerer::with_changes`] takes the graph as it is now and the
+//! [`ChangedRows`], and what fingerprints say is amended by what has changed, under every method and policy. **Such answers are
+//! as unbiased as those of a fresh index, about as precise, and the same bit for bit where nothing has changed.** (Test:
+//! `query::tests::changed`.)
+//!
 //! A [`Shape`] says which nodes may be results, and whether popularity counts against them.
 //!
 //! **No score is returned without its status**: exact with its residual, or estimated with a standard error each, and
@@ -63,6 +68,12 @@ mod exact;
 
 mod tally;
 
+mod changes;
+
+mod stored;
+
+mod amend;
+
 mod lookup;
 
 mod combine;
@@ -87,6 +98,7 @@ mod tests;
 pub use answer::{Answer, Ranked, Scores, Status};
 pub use answerer::Answerer;
 pub use block::{LANES, LEAST_PRECISION};
+pub use changes::ChangedRows;
 pub use explain::{Contribution, ExplainSettings, Explained, Explanation, Hop, Others, Path, PathStatus, Searched};
 pub use gathered::{Draft, Gathered, Gatherer, Left, UniformAnswer, returns};
 pub use question::{Dangling, Method, PushBound, Question};

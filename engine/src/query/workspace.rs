@@ -13,6 +13,14 @@ use crate::ids::NodeId;
 
 const TOUCHED: u8 = 1;
 const QUEUED: u8 = 2;
+const USED: u8 = 4;
+const SOWN: u8 = 8;
+const AMENDING: u8 = 16;
+
+/// See [`Workspace::unsettled`]: a tenth, of which most cancels out.
+const UNSETTLED: f64 = 0.1;
+/// See [`Workspace::few`].
+const FEW: f64 = 0.5;
 
 /// What fingerprints say of one node. Side by side, because both change together.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,6 +46,19 @@ pub(super) struct Drawn {
     pub(super) stepped_variance: Option<f64>,
 }
 
+/// How far what amends a stale tally may be off: see [`super::amend`].
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Stale {
+    /// The standard error of what amends, as a part of it.
+    pub(super) relative: f64,
+    /// The standard error of the residual that it came of, all rows together.
+    pub(super) noise: f64,
+    /// What was left of that residual.
+    pub(super) left: f64,
+    /// The variance of the mass that it lets end at dangling nodes.
+    pub(super) ended_variance: f64,
+}
+
 /// Residual, answer and tally of every node. All zero between questions, but for what is known of the index.
 #[derive(Debug)]
 pub(super) struct Workspace {
@@ -51,6 +72,17 @@ pub(super) struct Workspace {
     pub(super) stepped: Vec<Tally>,
     /// Sums over the tally.
     pub(super) drawn: Drawn,
+    /// What amends the tally, and is part of `answer` in the end; none where nothing has changed since fingerprints were made.
+    pub(super) amended: Vec<Tally>,
+    /// How far that may be off.
+    pub(super) stale: Stale,
+    /// The part of the error of what is amended that may be left unsettled besides.
+    pub(super) unsettled: f64,
+    /// What fingerprints may cost that amend it, in passes over all edges.
+    pub(super) few: f64,
+    /// The nodes that have to do with amending, unless those are all.
+    amending: Vec<NodeId>,
+    amending_all: bool,
     /// Mass that was pushed at dangling nodes and would have gone on.
     pub(super) ended: f64,
     /// The sum of `residual`.
@@ -75,6 +107,12 @@ impl Workspace {
             tally: vec![Tally::default(); nodes],
             stepped: vec![Tally::default(); nodes],
             drawn: Drawn::default(),
+            amended: Vec::new(),
+            stale: Stale::default(),
+            unsettled: UNSETTLED,
+            few: FEW,
+            amending: Vec::new(),
+            amending_all: false,
             ended: 0.0,
             left: 0.0,
             returns: AtomicU64::new_vec_zeroed(nodes).expect("there is memory, as for all other vectors"),
@@ -82,6 +120,14 @@ impl Workspace {
             touched: Vec::new(),
             wide: false,
         }
+    }
+
+    /// The same with room to amend what fingerprints add: 16 bytes a node more.
+    ///
+    /// # Panics
+    /// When there is no memory.
+    pub(super) fn for_changes(nodes: usize) -> Workspace {
+        Workspace { amended: vec![Tally::default(); nodes], ..Workspace::new(nodes) }
     }
 
     /// How many visits a walk from a node makes there: at least 1, the same for all questions to one index, and read from its
@@ -119,6 +165,13 @@ impl Workspace {
         }
         self.touched.clear();
         self.wide = false;
+        if self.amending_all {
+            self.amended.fill(Tally::default());
+        } else {
+            self.amending.iter().for_each(|&node| self.amended[node as usize] = Tally::default());
+        }
+        self.amending.clear();
+        (self.amending_all, self.stale) = (false, Stale::default());
         (self.ended, self.left) = (0.0, 0.0);
     }
 
@@ -132,6 +185,17 @@ impl Workspace {
             self.residual[at] = self.tally[at].score;
         }
         self.forget_tally();
+    }
+
+    /// Takes what fingerprints added for a residual, beside what was left of that by which they were amended, and forgets
+    /// them. Cost: as clearing.
+    pub(super) fn discard_amended(&mut self) {
+        for position in 0..self.width() {
+            let at = self.node(position) as usize;
+            self.residual[at] += self.tally[at].score;
+        }
+        self.forget_tally();
+        self.stale = Stale::default();
     }
 
     /// Forgets what fingerprints added. Cost: as clearing.
@@ -194,6 +258,60 @@ impl Workspace {
     #[inline]
     pub(super) fn dequeue(&mut self, node: NodeId) {
         self.marks[node as usize] &= !QUEUED;
+    }
+
+    /// Lists a node as one that has to do with amending, and as touched.
+    #[inline]
+    pub(super) fn touch_amending(&mut self, node: NodeId) {
+        self.touch(node);
+        let mark = &mut self.marks[node as usize];
+        if !self.amending_all && *mark & AMENDING == 0 {
+            *mark |= AMENDING;
+            self.amending.push(node);
+        }
+    }
+
+    /// Goes wide, and takes all nodes for such as have to do with amending.
+    pub(super) fn amend_all(&mut self) {
+        self.go_wide();
+        self.amending_all = true;
+        self.amending.clear();
+    }
+
+    /// How many nodes have to do with amending.
+    pub(super) fn amending(&self) -> usize {
+        if self.amending_all { self.residual.len() } else { self.amending.len() }
+    }
+
+    /// The node at a position below [`Workspace::amending`].
+    #[inline]
+    pub(super) fn amending_node(&self, position: usize) -> NodeId {
+        if self.amending_all { node_at(position) } else { self.amending[position] }
+    }
+
+    /// The nodes that have to do with amending.
+    pub(super) fn amending_nodes(&self) -> impl Iterator<Item = NodeId> {
+        (0..self.amending()).map(|position| self.amending_node(position))
+    }
+
+    /// Marks a node whose fingerprint was added.
+    pub(super) fn mark_used(&mut self, node: NodeId) {
+        self.marks[node as usize] |= USED;
+    }
+
+    /// Whether the fingerprint of a node was added: see [`Workspace::mark_used`].
+    #[inline]
+    pub(super) fn is_used(&self, node: NodeId) -> bool {
+        self.marks[node as usize] & USED != 0
+    }
+
+    /// Marks a node that was given a residual of its own. True when it was not before.
+    #[inline]
+    pub(super) fn mark_sown(&mut self, node: NodeId) -> bool {
+        let mark = &mut self.marks[node as usize];
+        let new = *mark & SOWN == 0;
+        *mark |= SOWN;
+        new
     }
 
     /// How many nodes there are to look at.

@@ -1,6 +1,7 @@
 //! The ladder: a dense solve (`oracle`) checks `exact`, `exact` checks walks (`walks`: naive ones, an index written by
 //! hand).
 
+mod changed;
 mod crew;
 mod damage;
 mod decomposition;
