@@ -12,13 +12,17 @@
 //!                            from rank to id, so that no second copy of the strings is kept   (string ids only)
 //! ```
 
+mod added;
+
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fst::raw::Fst;
 use fst::{IntoStreamer, Streamer};
 use zerocopy::IntoBytes;
 
+use self::added::Added;
 use crate::error::{Error, Result};
 use crate::file::{FileKind, Section, SectionWriter, SectionedFile};
 use crate::ids::{ExternalIds, MAX_NODES, NodeId, canonical_integer};
@@ -39,6 +43,8 @@ pub struct Labels {
     /// None where a node's rank is its number.
     order: Option<Order>,
     ids: Ids,
+    /// Nodes that are new since.
+    added: Option<Arc<Added>>,
 }
 
 #[derive(Clone)]
@@ -147,7 +153,7 @@ impl Labels {
             let fst = Fst::new(file.section::<u8>(STRINGS)?);
             Ids::Strings(Box::new(fst.map_err(|error| Error::damaged(path, format!("the ids: {error}")))?))
         };
-        let labels = Labels { path: path.to_owned(), digest: file.digest(), order, ids };
+        let labels = Labels { path: path.to_owned(), digest: file.digest(), order, ids, added: None };
         let count = labels.len();
         match &labels.order {
             Some(order) if [order.rank_of_node.len(), order.node_of_rank.len()] != [count, count] => {
@@ -181,7 +187,7 @@ impl Labels {
                 Ids::Strings(Box::new(fst.map_err(|error| refuse(format!("its ids: {error}")))?))
             }
         };
-        Ok(Labels { path: PathBuf::from("(memory)"), digest: 0, order: None, ids })
+        Ok(Labels { path: PathBuf::from("(memory)"), digest: 0, order: None, ids, added: None })
     }
 
     /// The digest of the label file; 0 for labels that were never written.
@@ -193,6 +199,11 @@ impl Labels {
     /// How many nodes have a label: all of them.
     #[must_use]
     pub fn len(&self) -> usize {
+        self.first_added() + self.added.as_ref().map_or(0, |added| added.nodes.len())
+    }
+
+    /// How many nodes are not added: the number of the first that is.
+    fn first_added(&self) -> usize {
         match &self.ids {
             Ids::Integers(ids) => ids.len(),
             Ids::Strings(fst) => fst.len(),
@@ -220,12 +231,12 @@ impl Labels {
             Ids::Integers(ids) => canonical_integer(id.as_bytes()).and_then(|integer| ids.binary_search(&integer).ok()),
             Ids::Strings(fst) => fst.get(id).and_then(|output| usize::try_from(output.value()).ok()),
         };
-        let Some(rank) = rank else { return Ok(None) };
+        let Some(rank) = rank else { return Ok(self.added.as_ref().and_then(|added| added.node(id))) };
         let node = match &self.order {
             Some(order) => order.node_of_rank.get(rank).copied(),
             None => NodeId::try_from(rank).ok(),
         };
-        let node = node.filter(|&node| (node as usize) < self.len());
+        let node = node.filter(|&node| (node as usize) < self.first_added());
         node.map(Some).ok_or_else(|| self.damaged())
     }
 
@@ -234,7 +245,14 @@ impl Labels {
     /// # Errors
     /// When the label file is damaged.
     pub fn id(&self, node: NodeId) -> Result<String> {
-        let rank = self.rank(node)?;
+        if let Some((added, place)) = self.among_added(node) {
+            return Ok(added.ids.text(place));
+        }
+        self.text(self.own_rank(node)?)
+    }
+
+    /// The id at a rank among those that are not added.
+    fn text(&self, rank: u32) -> Result<String> {
         match &self.ids {
             Ids::Integers(ids) => Ok(ids.get(rank as usize).ok_or_else(|| self.damaged())?.to_string()),
             Ids::Strings(fst) => {
@@ -253,17 +271,29 @@ impl Labels {
     /// When ids are strings: see [`Labels::are_integers`].
     pub fn integer(&self, node: NodeId) -> Result<i64> {
         let Ids::Integers(ids) = &self.ids else { panic!("these ids are strings") };
-        ids.get(self.rank(node)? as usize).copied().ok_or_else(|| self.damaged())
+        if let Some((Added { ids: ExternalIds::Integers(added), .. }, place)) = self.among_added(node) {
+            return Ok(added[place]);
+        }
+        ids.get(self.own_rank(node)? as usize).copied().ok_or_else(|| self.damaged())
     }
 
-    /// The rank of a node's id among all ids: what ties are broken by.
+    /// The rank of a node's id among all ids: what ties are broken by. Cost: constant; a binary search over added nodes.
     ///
     /// # Errors
     /// When the node has no label: the label file belongs to another graph.
     pub fn rank(&self, node: NodeId) -> Result<u32> {
+        let Some(added) = &self.added else { return self.own_rank(node) };
+        match self.among_added(node) {
+            Some((_, place)) => Ok(added.rank(place)),
+            None => self.own_rank(node).map(|rank| added.rank_of_other(rank)),
+        }
+    }
+
+    /// The rank of a node among those that are not added.
+    fn own_rank(&self, node: NodeId) -> Result<u32> {
         let rank = match &self.order {
             Some(order) => order.rank_of_node.get(node as usize).copied(),
-            None => Some(node).filter(|&node| (node as usize) < self.len()),
+            None => Some(node).filter(|&node| (node as usize) < self.first_added()),
         };
         rank.ok_or_else(|| self.damaged())
     }
@@ -295,7 +325,7 @@ impl Labels {
                 }
             }
         }
-        Ok(found)
+        Ok(self.and_added(found, prefix, most))
     }
 
     /// Reads every byte of a label file, compares it with the checksums, and checks that ids ascend and that the node

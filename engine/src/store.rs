@@ -10,6 +10,10 @@
 //!   types-3.wpt               types of its nodes and edges, if they have any
 //!   types-3-000.wpt …         or those of its shards
 //!   passages-3.wpp            texts of passages, if the input had some
+//!   events-000002.wpe …       events that the graph has not absorbed, if it lives: every such file from the number in the
+//!                             manifest on counts
+//!   event-ids-3.wpi           ids of events that it has absorbed
+//!   events.lock               held by the one program that takes events
 //!   index-default-4/          an index: plan.wpm and segments; may be unfinished, then the manifest does not know it
 //! ```
 //!
@@ -39,7 +43,12 @@ use crate::plan::Plan;
 /// The file that says what exists.
 pub const MANIFEST: &str = "manifest.wpm";
 const LOCK: &str = "lock";
+/// The file that is held by the one program that takes events.
+pub const EVENTS_LOCK: &str = "events.lock";
 const PLAN: &str = "plan.wpm";
+
+/// No store has so many events, or files of them; so numbers that are added up stay far from their ends.
+const MOST_EVENTS: u64 = 1 << 48;
 
 /// What the names of files begin with that processes put into a store's directory to find out who shares it.
 pub const TOKEN_PREFIX: &str = "token-";
@@ -122,6 +131,18 @@ pub struct TypesEntry {
     pub digest: String,
 }
 
+/// What the manifest says of the events of a graph that lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveEntry {
+    /// The number of the first file of events that the graph has not absorbed. It and all that follow count, listed or not.
+    pub first_log: u64,
+    /// How many events the graph has absorbed since it was loaded: the sequence number of the first one in that file.
+    pub first_sequence: u64,
+    /// The file of the ids of events that the graph has absorbed, if they had some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_ids: Option<TypesEntry>,
+}
+
 /// The manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -131,6 +152,9 @@ pub struct Manifest {
     pub graph: GraphEntry,
     /// The indexes, ascending by name.
     pub indexes: Vec<IndexEntry>,
+    /// Its events, once there have been some. Without it files of events do not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveEntry>,
 }
 
 /// What an unfinished index is being built for, kept beside its segments.
@@ -178,6 +202,10 @@ impl Store {
         }
         if !manifest.graph.types_are_of_all() {
             return Err(Error::damaged(&file, "some of its shards have types, and others have none"));
+        }
+        let numbers = manifest.live.as_ref().map_or([0; 2], |live| [live.first_log, live.first_sequence]);
+        if numbers.iter().any(|&number| MOST_EVENTS <= number) {
+            return Err(Error::damaged(&file, "its events have numbers that none can have"));
         }
         Ok(Store { path: path.to_owned(), manifest })
     }
@@ -255,6 +283,13 @@ impl Store {
     #[must_use]
     pub fn passages_path(&self) -> Option<PathBuf> {
         self.manifest.graph.passages.as_ref().map(|passages| self.path.join(&passages.file))
+    }
+
+    /// Where the file of ids of events lies, if there is one.
+    #[must_use]
+    pub fn event_ids_path(&self) -> Option<PathBuf> {
+        let ids = self.manifest.live.as_ref().and_then(|live| live.event_ids.as_ref());
+        ids.map(|ids| self.path.join(&ids.file))
     }
 
     /// Maps the texts of passages, if there are any.
@@ -336,7 +371,41 @@ impl Manifest {
         let indexes = self.indexes.iter().flat_map(|entry| {
             entry.segments.iter().map(|segment| segment.file.as_str()).chain([entry.directory.as_str()])
         });
-        graph.chain(indexes)
+        let event_ids = self.live.iter().filter_map(|live| live.event_ids.as_ref()).map(|ids| ids.file.as_str());
+        graph.chain(indexes).chain(event_ids)
+    }
+
+    /// Whether a name is that of a file of events that counts.
+    fn has_log(&self, name: &str) -> bool {
+        self.live.as_ref().zip(log_number(name)).is_some_and(|(live, number)| live.first_log <= number)
+    }
+}
+
+/// A file that one program at a time holds, until it drops this or ends in any way.
+#[derive(Debug)]
+pub struct FileLock(File);
+
+impl FileLock {
+    /// Takes hold of a file, which is made where it is missing; `None` when another program holds it.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or locked.
+    pub fn take(path: &Path) -> Result<Option<FileLock>> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(Error::io(path, "open"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(FileLock(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Error::io(path, "lock")(error)),
+        }
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // To close it is not enough where a child of this program has just been forked, and has it too until it becomes another
+        // program. When it fails, closing is the next best.
+        let _ = self.0.unlock();
     }
 }
 
@@ -345,7 +414,7 @@ impl Manifest {
 pub struct StoreLock {
     path: PathBuf,
     made_directory: bool,
-    _file: File,
+    _lock: FileLock,
 }
 
 impl StoreLock {
@@ -389,13 +458,9 @@ impl StoreLock {
     }
 
     fn take(path: &Path, made_directory: bool) -> Result<StoreLock> {
-        let name = path.join(LOCK);
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&name);
-        let file = file.map_err(Error::io(&name, "open"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(StoreLock { path: path.to_owned(), made_directory, _file: file }),
-            Err(TryLockError::WouldBlock) => Err(Error::Locked { path: path.to_owned() }),
-            Err(TryLockError::Error(error)) => Err(Error::io(&name, "lock")(error)),
+        match FileLock::take(&path.join(LOCK))? {
+            Some(lock) => Ok(StoreLock { path: path.to_owned(), made_directory, _lock: lock }),
+            None => Err(Error::Locked { path: path.to_owned() }),
         }
     }
 
@@ -426,6 +491,13 @@ impl StoreLock {
         write_json(&self.path.join(MANIFEST), "manifest", manifest)?;
         self.sweep(manifest);
         Ok(())
+    }
+
+    /// The store as it would be with this manifest, for whoever writes more of what the manifest is to list. Others see nothing
+    /// of it before [`StoreLock::publish`].
+    #[must_use]
+    pub fn draft(&self, manifest: Manifest) -> Store {
+        Store { path: self.path.clone(), manifest }
     }
 
     /// Gives up a place that was made for a store which did not come about.
@@ -476,7 +548,9 @@ impl StoreLock {
         for entry in entries.flatten() {
             let file_name = entry.file_name();
             let Some(name) = file_name.to_str() else { continue };
-            let listed = name == MANIFEST || name == LOCK || manifest.files().any(|file| file == name);
+            let listed = matches!(name, MANIFEST | LOCK | EVENTS_LOCK)
+                || manifest.has_log(name)
+                || manifest.files().any(|file| file == name);
             if listed || !is_own_file(name) {
                 continue;
             }
@@ -512,6 +586,19 @@ pub fn index_directory(name: &str, generation: u64) -> Result<String> {
     Ok(format!("index-{name}-{generation}"))
 }
 
+/// The name of a file of events.
+#[must_use]
+pub fn log_file(number: u64) -> String {
+    format!("events-{number:06}.wpe")
+}
+
+/// The number of a file of events, if the name is one's.
+#[must_use]
+pub fn log_number(name: &str) -> Option<u64> {
+    let number = name.strip_prefix("events-")?.strip_suffix(".wpe")?.parse().ok()?;
+    (number < MOST_EVENTS && log_file(number) == name).then_some(number)
+}
+
 /// A file must be the very one that the manifest lists.
 pub(crate) fn expect_digest(path: PathBuf, expected: &str, got: u128) -> Result<()> {
     let (expected, got) = (expected.to_owned(), format!("{got:032x}"));
@@ -526,11 +613,13 @@ fn index_name(directory: &str) -> Option<&str> {
 
 fn is_own_file(name: &str) -> bool {
     let name = name.strip_suffix(".tmp").unwrap_or(name);
-    matches!(name, MANIFEST | LOCK)
+    matches!(name, MANIFEST | LOCK | EVENTS_LOCK)
         || name.starts_with("graph-") && name.ends_with(".wpg")
         || name.starts_with("labels-") && name.ends_with(".wpl")
         || name.starts_with("types-") && name.ends_with(".wpt")
         || name.starts_with("passages-") && name.ends_with(".wpp")
+        || log_number(name).is_some()
+        || name.starts_with("event-ids-") && name.ends_with(".wpi")
         || name.starts_with(TOKEN_PREFIX)
         || index_name(name).is_some()
 }

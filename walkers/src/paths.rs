@@ -100,6 +100,30 @@ impl PathRows {
         Some(())
     }
 
+    /// Whether a node has other big moves here than in other tables, or has them in one of both only. Cost: its outcomes are
+    /// compared.
+    ///
+    /// # Panics
+    /// When one of both does not have the node.
+    #[must_use]
+    pub fn differ(&self, other: &PathRows, node: NodeId) -> bool {
+        let range =
+            |tables: &PathRows| tables.offsets[node as usize] as usize..tables.offsets[node as usize + 1] as usize;
+        let (own, others) = (&self.slots[range(self)], &other.slots[range(other)]);
+        own.len() != others.len()
+            || own.iter().zip(others).any(|(one, two)| {
+                one.share.to_bits() != two.share.to_bits()
+                    || self.words_at(one.target) != other.words_at(two.target)
+                    || self.words_at(one.alias) != other.words_at(two.alias)
+            })
+    }
+
+    /// What tells an outcome.
+    fn words_at(&self, at: NodeId) -> &[u32] {
+        let words = &self.words[at as usize..];
+        &words[..=(words[0] / 2) as usize]
+    }
+
     /// How many nodes have big moves.
     #[must_use]
     pub fn nodes(&self) -> usize {
@@ -346,6 +370,19 @@ mod tests {
             got.iter().map(|outcome| outcome.0.len()).max()
         };
         assert_eq!([0, 1, 2, 3, 4, 900].map(longest), [None, None, Some(2), Some(3), Some(4), Some(MOST_STEPS)]);
+    }
+
+    #[test]
+    fn tables_differ_where_a_path_does() {
+        let chain: Vec<(u32, u32, f64)> = (0..12).map(|node| (node, node + 1, 1.0)).collect();
+        let plan = Plan { big_moves: 3, ..Plan::default() };
+        let before = PathRows::of(&graph(&chain, 14), &plan).unwrap();
+        let mut other = chain.clone();
+        other[7].1 = 13; // instead of 8
+        let after = PathRows::of(&graph(&other, 14), &plan).unwrap();
+        let differing: Vec<u32> = (0..14).filter(|&node| after.differ(&before, node)).collect();
+        assert_eq!(differing, [5, 6, 7], "paths of three steps");
+        assert!((0..14).all(|node| !after.differ(&after.clone(), node)));
     }
 
     #[test]

@@ -38,17 +38,26 @@ impl Walker {
     /// The result depends on graph, plan and sources only. Memory: that of the kernel for about a thousand walks (or
     /// one source's, where that has more), plus the packed bytes.
     pub fn fingerprints(&mut self, graph: Walkable<'_>, plan: &Plan, first: NodeId, end: NodeId) -> Packed {
+        self.fingerprints_of(graph, plan, first..end)
+    }
+
+    /// The same of any sources: those that walk together need not be neighbours.
+    pub fn fingerprints_of(
+        &mut self,
+        graph: Walkable<'_>,
+        plan: &Plan,
+        sources: impl IntoIterator<Item = NodeId>,
+    ) -> Packed {
         let mut packed = Packed::default();
         let steps = self.kernel.steps();
+        let mut next = sources.into_iter().peekable();
         let mut sources = Vec::new();
-        let mut next = first;
-        while next < end {
+        while next.peek().is_some() {
             sources.clear();
             let mut walks = 0;
-            while next < end && (sources.is_empty() || walks < WALKS_TOGETHER) {
-                walks += u64::from(plan.walks_of(graph.degree(next)));
-                sources.push(next);
-                next += 1;
+            while let Some(source) = next.next_if(|_| sources.is_empty() || walks < WALKS_TOGETHER) {
+                walks += u64::from(plan.walks_of(graph.degree(source)));
+                sources.push(source);
             }
             self.visited.clear();
             self.kernel.walk(graph, plan, &sources, &mut self.visited);

@@ -41,7 +41,8 @@ compile_error!(
 /// The version of every binary format. Raise it when any layout changes.
 pub const FORMAT_VERSION: u32 = 1;
 
-pub(crate) const MAGIC: [u8; 8] = *b"WALKPRNT";
+/// What every binary file begins with.
+pub const MAGIC: [u8; 8] = *b"WALKPRNT";
 pub(crate) const HEADER_BYTES: usize = 64;
 pub(crate) const ROW_BYTES: usize = 32;
 pub(crate) const ALIGNMENT: u64 = 64;
@@ -62,10 +63,16 @@ pub enum FileKind {
     Shard,
     /// Texts of passages.
     Passages,
+    /// Events of a graph that lives; a file without sections, to which events are appended.
+    EventLog,
+    /// Ids of events that a graph has absorbed.
+    EventIds,
 }
 
 impl FileKind {
-    pub(crate) fn code(self) -> u32 {
+    /// The number that stands for it in the file.
+    #[must_use]
+    pub fn code(self) -> u32 {
         match self {
             FileKind::Graph => 1,
             FileKind::Labels => 2,
@@ -73,10 +80,14 @@ impl FileKind {
             FileKind::Types => 4,
             FileKind::Shard => 5,
             FileKind::Passages => 6,
+            FileKind::EventLog => 7,
+            FileKind::EventIds => 8,
         }
     }
 
-    pub(crate) fn phrase(self) -> &'static str {
+    /// What it is called in messages.
+    #[must_use]
+    pub fn phrase(self) -> &'static str {
         match self {
             FileKind::Graph => "a Walkprint graph file",
             FileKind::Labels => "a Walkprint label file",
@@ -84,6 +95,8 @@ impl FileKind {
             FileKind::Types => "a Walkprint file of types",
             FileKind::Shard => "a shard of a Walkprint graph",
             FileKind::Passages => "a Walkprint file of passages",
+            FileKind::EventLog => "a Walkprint log of events",
+            FileKind::EventIds => "a Walkprint file of ids of events",
         }
     }
 }

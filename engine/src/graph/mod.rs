@@ -1,7 +1,8 @@
 //! A weighted directed graph as compressed sparse rows (CSR): built once, mapped ever after.
 //!
 //! [`build`] turns an [`EdgeList`](crate::edges::EdgeList) into rows in a [`NodeOrder`] that keeps neighbours close in
-//! memory; [`Graph::write`] and [`Graph::open`] are its file; [`Graph::row`] is what everything else reads.
+//! memory; [`Graph::write`] and [`Graph::open`] are its file; [`Graph::row`] is what everything else reads. When edges come
+//! and go, [`Graph::with_rows`] replaces rows of a graph.
 //!
 //! File `graph.wpg` (container: [`crate::file`]), *n* nodes, *m* edges:
 //!
@@ -22,6 +23,8 @@
 //! **A row never has two edges to one target, nor an edge of weight zero.** (Test: `graph::builder::tests`.)
 
 mod builder;
+mod changed;
+mod changed_kinds;
 mod digest;
 mod gather;
 mod inflow;
@@ -35,6 +38,8 @@ mod twins;
 mod walk_rows;
 
 pub use builder::{BuildReport, BuiltGraph, build};
+pub use changed::ChangedRows;
+pub use changed_kinds::ChangedKinds;
 pub use digest::RowsDigest;
 pub use inflow::Inflow;
 pub(crate) use inflow::{InWeights, Region, SLICE, Stretch};

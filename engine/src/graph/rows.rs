@@ -1,5 +1,6 @@
 //! The graph itself: rows in memory or mapped, its file, and the checks that make a mapped row safe to read.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use zerocopy::IntoBytes;
@@ -30,7 +31,7 @@ pub struct Graph {
 }
 
 #[derive(Debug, Clone)]
-enum Weights {
+pub(super) enum Weights {
     Equal,
     Single(Section<f32>, Section<f64>),
     Double(Section<f64>, Section<f64>),
@@ -129,6 +130,15 @@ impl Graph {
         };
         let path = PathBuf::from("(memory)");
         Ok(Graph { path, offsets: offsets.into(), targets: targets.into(), weights, aliases: None, digest: 0 })
+    }
+
+    /// A graph of finished parts: see [`Graph::from_rows`].
+    pub(super) fn of_parts(path: PathBuf, offsets: Section<u64>, targets: Section<NodeId>, weights: Weights) -> Graph {
+        Graph { path, offsets, targets, weights, aliases: None, digest: 0 }
+    }
+
+    pub(super) fn weights(&self) -> &Weights {
+        &self.weights
     }
 
     /// Adds the sampling table: one alias slot an edge.
@@ -321,15 +331,8 @@ impl Graph {
     /// When `node` is not below [`Graph::nodes`].
     #[inline]
     pub fn row(&self, node: NodeId) -> Result<Row<'_>> {
-        let at = node as usize;
-        let (start, end) = (self.offsets[at], self.offsets[at + 1]);
-        let targets: &[NodeId] = &self.targets;
-        if end < start || (targets.len() as u64) < end {
-            return Err(self.damaged_row(node));
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "both are at most the length of a slice")]
-        let range = start as usize..end as usize;
-        let targets = &targets[range.clone()];
+        let (at, range) = (node as usize, self.row_range(node)?);
+        let targets = &self.targets[range.clone()];
         Ok(match &self.weights {
             Weights::Equal => Row { targets, weights: RowWeights::Equal, total: targets.len() as f64 },
             Weights::Single(weights, totals) => {
@@ -339,6 +342,18 @@ impl Graph {
                 Row { targets, weights: RowWeights::Double(&weights[range]), total: totals[at] }
             }
         })
+    }
+
+    /// Where a node's out-edges lie among all.
+    #[inline]
+    pub(super) fn row_range(&self, node: NodeId) -> Result<Range<usize>> {
+        let at = node as usize;
+        let (start, end) = (self.offsets[at], self.offsets[at + 1]);
+        if end < start || (self.targets.len() as u64) < end {
+            return Err(self.damaged_row(node));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "both are at most the length of a slice")]
+        Ok(start as usize..end as usize)
     }
 
     /// Gives back the pages of a mapped graph, after a pass over its rows: they no longer count as this process's memory, and
@@ -437,18 +452,23 @@ fn row_totals(offsets: &[u64], weights: &[f64]) -> Result<Vec<f64>> {
     let mut totals = Vec::with_capacity(offsets.len() - 1);
     for pair in offsets.windows(2) {
         #[expect(clippy::cast_possible_truncation, reason = "offsets index a vector")]
-        let total: f64 = weights[pair[0] as usize..pair[1] as usize].iter().sum();
-        if !total.is_finite() {
-            let what = "the weights of one node's edges add up to infinity; scale them down".to_owned();
-            return Err(Error::Graph { what });
-        }
-        if 0.0 < total && total < f64::MIN_POSITIVE {
-            let what = "the weights of one node's edges are too small to be divided; scale them up".to_owned();
-            return Err(Error::Graph { what });
-        }
-        totals.push(total);
+        totals.push(row_total(weights[pair[0] as usize..pair[1] as usize].iter().copied())?);
     }
     Ok(totals)
+}
+
+/// The sum of a row's weights.
+pub(super) fn row_total(weights: impl Iterator<Item = f64>) -> Result<f64> {
+    let total: f64 = weights.sum();
+    if !total.is_finite() {
+        let what = "the weights of one node's edges add up to infinity; scale them down".to_owned();
+        return Err(Error::Graph { what });
+    }
+    if 0.0 < total && total < f64::MIN_POSITIVE {
+        let what = "the weights of one node's edges are too small to be divided; scale them up".to_owned();
+        return Err(Error::Graph { what });
+    }
+    Ok(total)
 }
 
 /// The digest that a graph file holds. Files that were written before digests were sums of rows have the file's own.

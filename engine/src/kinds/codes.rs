@@ -133,6 +133,19 @@ impl Codes {
         }
     }
 
+    /// Appends a stretch of another list. Cost: bytes are copied where both lists have the same width.
+    ///
+    /// # Panics
+    /// When the other list ends before the stretch does.
+    pub fn extend_from(&mut self, other: &Codes, stretch: std::ops::Range<usize>) {
+        match (&mut *self, other) {
+            (Codes::Bytes(codes), Codes::Bytes(others)) => codes.extend_from_slice(&others[stretch]),
+            (Codes::Shorts(codes), Codes::Shorts(others)) => codes.extend_from_slice(&others[stretch]),
+            (Codes::Words(codes), Codes::Words(others)) => codes.extend_from_slice(&others[stretch]),
+            _ => stretch.for_each(|at| self.push(other.get(at))),
+        }
+    }
+
     /// Drops what lies behind the first `len`.
     pub fn truncate(&mut self, len: usize) {
         match self {

@@ -11,9 +11,9 @@ use crate::file::{FileKind, Section, SectionedFile};
 /// A file of types, mapped.
 #[derive(Debug, Clone)]
 pub struct KindFile {
-    path: PathBuf,
-    digest: u128,
-    bytes: u64,
+    pub(super) path: PathBuf,
+    pub(super) digest: u128,
+    pub(super) bytes: u64,
     pub(super) nodes: Option<NodeKinds>,
     pub(super) edges: Option<EdgeKinds>,
 }
@@ -29,8 +29,8 @@ pub(super) struct NodeKinds {
 #[derive(Debug, Clone)]
 pub(super) struct EdgeKinds {
     pub(super) names: Vec<String>,
-    set_ends: Section<u32>,
-    members: Section<u32>,
+    pub(super) set_ends: Section<u32>,
+    pub(super) set_members: Section<u32>,
     pub(super) sets: MappedCodes,
 }
 
@@ -51,7 +51,7 @@ impl KindFile {
             Some(EdgeKinds {
                 names: names(&file, [EDGE_NAMES, EDGE_NAME_ENDS])?,
                 set_ends: file.section(SET_ENDS)?,
-                members: file.section(SET_MEMBERS)?,
+                set_members: file.section(SET_MEMBERS)?,
                 sets: MappedCodes::of(&file, EDGE_SETS)?,
             })
         } else {
@@ -129,7 +129,7 @@ impl EdgeKinds {
     pub(super) fn members(&self, set: u32) -> Option<&[u32]> {
         let ends: &[u32] = &self.set_ends;
         let start = (set as usize).checked_sub(1).map_or(Some(0), |before| ends.get(before).copied())?;
-        self.members.get(start as usize..*ends.get(set as usize)? as usize)
+        self.set_members.get(start as usize..*ends.get(set as usize)? as usize)
     }
 }
 

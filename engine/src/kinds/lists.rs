@@ -104,7 +104,7 @@ fn write_codes(writer: &mut SectionWriter, section: u32, codes: &Codes) -> Resul
     writer.append(codes.as_bytes())
 }
 
-fn ends(lengths: impl Iterator<Item = usize>) -> Vec<u32> {
+pub(super) fn ends(lengths: impl Iterator<Item = usize>) -> Vec<u32> {
     let mut end = 0u32;
     let next = |length: usize| {
         let sum = u32::try_from(length).ok().and_then(|length| end.checked_add(length));
@@ -194,14 +194,37 @@ impl KindSets {
         let mut both = [self.sets[one as usize].as_slice(), self.sets[two as usize].as_slice()].concat();
         both.sort_unstable();
         both.dedup();
-        if let [kind] = both[..] {
-            return kind + 1;
+        self.of(&both)
+    }
+
+    /// The number of the set of these types, by the places of their names, ascending; it is kept if it is new.
+    ///
+    /// # Panics
+    /// When there are 2^32 sets.
+    pub fn of(&mut self, members: &[u32]) -> u32 {
+        match members {
+            [] => 0,
+            [kind] => kind + 1,
+            members => {
+                let new = u32::try_from(self.sets.len()).expect("a set for each edge at most");
+                *self.larger.entry(members.to_vec()).or_insert_with_key(|members| {
+                    self.sets.push(members.clone());
+                    new
+                })
+            }
         }
-        let new = u32::try_from(self.sets.len()).expect("a set for each edge at most");
-        *self.larger.entry(both).or_insert_with_key(|both| {
-            self.sets.push(both.clone());
-            new
-        })
+    }
+
+    /// How many sets there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sets.len()
+    }
+
+    /// Never true: one set is empty, and it is always there.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sets.is_empty()
     }
 
     /// The types in a set, by the places of their names, ascending.

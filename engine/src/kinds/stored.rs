@@ -73,6 +73,11 @@ impl Kinds {
         Ok(Kinds { parts })
     }
 
+    /// The files, ascending.
+    pub(super) fn files(&self) -> impl Iterator<Item = &KindFile> {
+        self.parts.iter().map(|part| &part.file)
+    }
+
     /// The bytes of all files.
     #[must_use]
     pub fn bytes(&self) -> u64 {
