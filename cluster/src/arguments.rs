@@ -17,6 +17,7 @@ use crate::commands::evaluate::retrieve::EvaluateRetrieveArguments;
 use crate::commands::evaluate::senses::SensesArguments;
 use crate::commands::rank_terms::RankTermsArguments;
 use crate::commands::retrieve::RetrieveArguments;
+use crate::commands::update::{CompactArguments, UpdateArguments};
 use crate::joining::ProcessArguments;
 use crate::recommending::{EvaluateRecommendArguments, RecommendArguments};
 use crate::serving::ServeArguments;
@@ -48,6 +49,10 @@ pub(crate) enum Command {
     Gather(GatherArguments),
     /// Build the fingerprints of all nodes
     Index(IndexArguments),
+    /// Take events: edges and nodes that come, go and change
+    Update(Box<UpdateArguments>),
+    /// Absorb the events that were taken, and repair the indexes
+    Compact(CompactArguments),
     /// Ask which nodes matter to a set of seeds
     Query(QueryArguments),
     /// Answer for many or all nodes, into sorted files

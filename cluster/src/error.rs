@@ -128,11 +128,80 @@ pub enum Error {
         /// Why.
         what: String,
     },
+    /// Changes were made to another graph than the one that counts now.
+    #[error("{store}: its graph is {got}, and these changes are of graph {expected}; find them again", store = store.display())]
+    OtherGraph {
+        /// The store.
+        store: PathBuf,
+        /// The digest of the graph that was changed.
+        expected: String,
+        /// The digest of the graph that counts.
+        got: String,
+    },
     /// What is asked for does not go together, or there is nothing to answer.
     #[error("{what}")]
     Request {
         /// What is missing, and what to do.
         what: String,
+    },
+    /// Another program takes events for the store.
+    #[error(
+        "{store}: another walkprint takes events for this store; send them to it, or wait until it has ended",
+        store = store.display()
+    )]
+    EventsLocked {
+        /// The store.
+        store: PathBuf,
+    },
+    /// A log of events is not what was written.
+    #[error(
+        "{path}: damaged at byte {offset} ({what}); restore the file from a copy, or give up what follows event {sequence}: \
+         cut the file off there, and remove later files of events",
+        path = path.display()
+    )]
+    LogDamaged {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+        /// The number of events before the damage, counted from the first that the store ever had.
+        sequence: u64,
+    },
+    /// The log of events is no longer that of the store.
+    #[error(
+        "{path}: is no longer the log of its store, which was loaded anew meanwhile; open the store again",
+        path = path.display()
+    )]
+    LogReplaced {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An append failed and could not be undone either.
+    #[error(
+        "{path}: takes no more events, because an append failed and could not be undone; see to the disk, then open the store \
+         again",
+        path = path.display()
+    )]
+    LogUnusable {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Something that is no event.
+    #[error("event {number}: {source}")]
+    BadEvent {
+        /// Which one of those that came together, from 1.
+        number: usize,
+        /// Why.
+        #[source]
+        source: walkprint_engine::events::BadEvent,
+    },
+    /// An event comes again, and is another one.
+    #[error("event {event_id:?} came before with other content; an event that is another one needs an id of its own")]
+    EventChanged {
+        /// The id.
+        event_id: String,
     },
     /// The Parquet writer refused.
     #[error("{path}: could not write Parquet", path = path.display())]

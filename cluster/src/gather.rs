@@ -155,7 +155,7 @@ fn gather_locked(parts: &Parts, lock: &StoreLock, stop: &AtomicBool) -> Result<M
         gather_index(&entry, files, lock, digest, graph.report.nodes, &go_on)?;
         gathered.push(entry);
     }
-    let manifest = Manifest { generation, graph: entry, indexes: gathered };
+    let manifest = Manifest { generation, graph: entry, indexes: gathered, live: None };
     lock.publish(&manifest)?;
     made.keep = true;
     Ok(manifest)

@@ -26,6 +26,8 @@ pub mod graph_mode;
 
 pub mod build;
 
+pub mod live;
+
 pub mod explanation;
 
 pub mod choice;

@@ -1,7 +1,8 @@
 //! Loading: files → edges → graph, sampling table and labels → a published store.
 //!
 //! Files of the new generation are written beside the old ones; the manifest comes last. Indexes of the old graph are
-//! dropped, unless the new graph has the very same digest: types are no part of it, so they may be added later.
+//! dropped, and so are events that it had not absorbed, unless the new graph has the very same digest: types are no part of
+//! it, so they may be added later.
 
 mod agreement;
 
@@ -221,11 +222,14 @@ fn publish_graph(
         report: built.report.clone(),
         loaded,
     };
-    let indexes = match old {
-        Some(store) if store.manifest().graph.digest == graph.digest => store.manifest().indexes.clone(),
-        _ => Vec::new(),
+    // Events happen to the graph that they were sent for.
+    let (indexes, live) = match old {
+        Some(store) if store.manifest().graph.digest == graph.digest => {
+            (store.manifest().indexes.clone(), store.manifest().live.clone())
+        }
+        _ => (Vec::new(), None),
     };
-    lock.publish(&Manifest { generation, graph: graph.clone(), indexes })?;
+    lock.publish(&Manifest { generation, graph: graph.clone(), indexes, live })?;
     Ok(graph)
 }
 

@@ -17,7 +17,7 @@ use walkprint_engine::query::Method;
 use walkprint_engine::store::Store;
 
 use crate::arguments::{RestartArguments, workers};
-use crate::terminal::{duration, note, processors};
+use crate::terminal::{duration, note, note_waiting, processors};
 
 /// `walkprint recommend`.
 #[derive(Debug, Args)]
@@ -164,6 +164,7 @@ impl Opened {
     /// Opens a store, and finds its users and items.
     pub(crate) fn new(path: &Path) -> anyhow::Result<Opened> {
         let store = Store::open(path)?;
+        note_waiting(&store)?;
         let (graph, labels, kinds) = (store.graph()?, store.labels()?, store.kinds()?);
         let audience = Audience::new(&graph, &labels, kinds.as_ref())?;
         Ok(Opened { store, graph, labels, audience })

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use walkprint_cluster::processes::LossKind;
+use walkprint_engine::store::Store;
 
 /// How a command ended that could do its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,21 @@ pub(crate) fn progress_bar(length: u64, template: &str) -> ProgressBar {
 /// Whether notes for people go to stderr.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}"); // nothing can be done when stderr is closed
+}
+
+/// Says that some events do not count in what comes next.
+pub(crate) fn note_waiting(store: &Store) -> anyhow::Result<()> {
+    if store.manifest().live.is_some() {
+        let events = walkprint_cluster::live::waiting(store)?;
+        if events != 0 {
+            note(&format!(
+                "walkprint: {}: {} events do not count here before `walkprint compact` has absorbed them",
+                store.path().display(),
+                count(events)
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A number with thousands apart.

@@ -11,6 +11,7 @@ mod cut;
 mod deal;
 mod estimate;
 mod replicated;
+mod reuse;
 mod seal;
 mod sharded;
 mod together;
@@ -29,6 +30,8 @@ use walkprint_engine::store::{BuildEntry, Manifest, Store, StoreLock};
 use walkprint_walkers::paths::PathRows;
 
 pub use estimate::{Estimate, estimate};
+pub(crate) use reuse::Reuse;
+pub(crate) use together::build_beside;
 pub use together::build_index_together;
 
 use crate::error::{Error, Result};

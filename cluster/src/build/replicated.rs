@@ -9,7 +9,8 @@
 //!
 //! - `deal` hands out tasks (a stretch of sources of one pipeline) to whichever worker has a credit left,
 //!   so that a slow worker holds up nobody, and lets go of a pipeline's time when all its tasks are out.
-//! - `walk` walks one task at a time and returns the credit.
+//! - `walk` walks one task at a time, but for sources whose fingerprints may be taken from an older index, and returns the
+//!   credit.
 //! - `seal` collects the pieces; when the frontier has passed a pipeline, nothing of it is under way any
 //!   more, and its segment goes to the writer thread, which flushes it to the disk and renames it.
 
@@ -24,6 +25,7 @@ use walkprint_engine::plan::Plan;
 use walkprint_walkers::paths::PathRows;
 
 use super::deal::{self, Task};
+use super::reuse::Reuse;
 use super::together::Sinks;
 use super::{BuildProgress, Sealing, seal, walk};
 
@@ -32,6 +34,8 @@ pub(super) struct Job {
     pub(super) rows: CheckedRows,
     pub(super) paths: Option<Arc<PathRows>>,
     pub(super) plan: Plan,
+    /// Fingerprints that need not be walked.
+    pub(super) reuse: Option<Arc<Reuse>>,
     pub(super) credits: usize,
     pub(super) sealing: Sealing,
     pub(super) progress: Arc<BuildProgress>,

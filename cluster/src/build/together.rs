@@ -29,6 +29,7 @@ use walkprint_walkers::paths::PathRows;
 
 use super::budget::{Budget, ShardedBudget};
 use super::cut::Cut;
+use super::reuse::Reuse;
 use super::sharded::{self, ShardedJob};
 use super::{BuildOptions, BuildOutcome, BuildProgress, Sealing, replicated};
 use crate::assembly::{Queue, Writer};
@@ -79,8 +80,47 @@ fn build(
     tick: &mut dyn FnMut(&BuildProgress),
 ) -> Result<Built> {
     options.plan.check()?;
-    let lock = (processes.process() == 0).then(|| StoreLock::existing(store)).transpose()?;
+    let lock = (processes.process() == 0).then(|| StoreLock::existing(store)).transpose()?.map(Arc::new);
     let store = Store::open(store)?;
+    let built = seal_all(processes, &store, lock.clone(), options, None, progress, tick)?;
+    if let (Some(lock), Built::Whole(Some(outcome))) = (lock, &built) {
+        super::publish(&lock, store.manifest(), outcome.entry.clone())?;
+    }
+    Ok(built)
+}
+
+/// Builds an index of a graph that is not published yet: `draft` is the store as it will be, with the entry of an older index
+/// of this name, whose fingerprints are taken where they may be. Nothing is published. This process works alone.
+///
+/// # Errors
+/// As [`super::build_index`].
+pub(crate) fn build_beside(
+    lock: &Arc<StoreLock>,
+    draft: &Store,
+    options: &BuildOptions,
+    reuse: Reuse,
+    progress: &Arc<BuildProgress>,
+    tick: &mut dyn FnMut(&BuildProgress),
+) -> Result<BuildOutcome> {
+    let processes = Processes::alone(options.workers);
+    let reuse = Some(Arc::new(reuse));
+    let built = seal_all(&processes, draft, Some(Arc::clone(lock)), options, reuse, progress, tick);
+    match processes.finish(built)? {
+        Built::Whole(outcome) => Ok(*outcome.expect("the first process knows what was built")),
+        Built::Not(error) => Err(error),
+    }
+}
+
+/// Walks all sources and seals all pipelines. Gives what may be published to the process that has the lock.
+fn seal_all(
+    processes: &Processes,
+    store: &Store,
+    lock: Option<Arc<StoreLock>>,
+    options: &BuildOptions,
+    reuse: Option<Arc<Reuse>>,
+    progress: &Arc<BuildProgress>,
+    tick: &mut dyn FnMut(&BuildProgress),
+) -> Result<Built> {
     let alone = processes.processes() == 1;
     let first = lock.map(|lock| First {
         lock,
@@ -96,9 +136,9 @@ fn build(
         std::fs::create_dir_all(directory).map_err(EngineError::io(directory, "make the directory"))?;
     }
     let team = Team { processes, store: store.path(), progress, timely_log };
-    let ended = match mode(&store, options, !alone)? {
-        GraphMode::Sharded => sharded(team, &store, options, &first, tick)?,
-        _ => replicated(team, &store, options, &first, tick)?,
+    let ended = match mode(store, options, !alone)? {
+        GraphMode::Sharded => sharded(team, store, options, &first, tick)?,
+        _ => replicated(team, store, options, &first, reuse, tick)?,
     };
     let (steps, planned_bytes, worker_seconds) = match ended {
         Ended::Done { steps, planned_bytes, worker_seconds } => (steps, planned_bytes, worker_seconds),
@@ -106,8 +146,7 @@ fn build(
     };
     let Some(first) = &*first else { return Ok(Built::Whole(None)) };
     let begun = first.begun.get().expect("a build that is done was begun");
-    let entry = super::describe(&store, options, begun.generation, begun.directory.clone(), &begun.pipelines)?;
-    super::publish(&first.lock, store.manifest(), entry.clone())?;
+    let entry = super::describe(store, options, begun.generation, begun.directory.clone(), &begun.pipelines)?;
     let rounds = progress.rounds.load(Ordering::Relaxed) / options.workers as u64;
     let outcome =
         BuildOutcome { entry, resumed_pipelines: begun.resumed, steps, rounds, planned_bytes, worker_seconds };
@@ -136,12 +175,16 @@ fn replicated(
     store: &Store,
     options: &BuildOptions,
     first: &Arc<Option<First>>,
+    reuse: Option<Arc<Reuse>>,
     tick: &mut dyn FnMut(&BuildProgress),
 ) -> Result<Ended> {
     let graph = store.graph()?;
     // What can be refused is refused before anything is made.
     graph.verify_walk_rows()?;
-    let paths = super::big_moves(&graph, &options.plan)?.map(Arc::new);
+    let paths = match &reuse {
+        Some(reuse) => reuse.paths.clone(),
+        None => super::big_moves(&graph, &options.plan)?.map(Arc::new),
+    };
     let budget = Budget::new(&graph, &options.plan, options.workers, paths.as_deref(), options.memory_bytes)?;
     let nodes = NodeId::try_from(graph.nodes()).expect("the graph's builder bounds the number of nodes");
     let begun = match &**first {
@@ -152,6 +195,7 @@ fn replicated(
     let rows = graph.walk_rows();
     // One process alone knows that nothing is left to do.
     let idle = team.processes.processes() == 1 && begun.as_ref().is_some_and(|start| start.open.is_empty());
+    let idle = idle || reuse.as_ref().is_some_and(|reuse| reuse.is_light());
     let rows = if budget.copy_graph && !idle { rows.in_huge_pages()? } else { rows };
     drop(graph);
     let rows = rows.checked()?;
@@ -162,6 +206,7 @@ fn replicated(
             rows: rows.clone(),
             paths: paths.clone(),
             plan: plan.clone(),
+            reuse: reuse.clone(),
             credits: budget.credits,
             sealing: start.sealing(digests),
             progress: Arc::clone(&progress),
@@ -262,7 +307,7 @@ impl Start {
 
 /// What process 0 knows and does alone.
 struct First {
-    lock: StoreLock,
+    lock: Arc<StoreLock>,
     store: Store,
     options: BuildOptions,
     alone: bool,

@@ -36,7 +36,10 @@ pub(super) fn walk<'scope>(
     let worker_of = |task: &Task| task.worker.into();
     in_turns(tasks, "Walk", worker_of, move |task| {
         let walkable = Walkable::new(&job.rows).with_paths(job.paths.as_deref());
-        let packed = walker.fingerprints(walkable, &job.plan, task.first, task.end);
+        let packed = match &job.reuse {
+            None => walker.fingerprints(walkable, &job.plan, task.first, task.end),
+            Some(reuse) => reuse.fingerprints(&mut walker, walkable, &job.plan, task.first..task.end),
+        };
         job.progress.sources.fetch_add(u64::from(task.end - task.first), Ordering::Relaxed);
         job.progress.steps.fetch_add(packed.steps, Ordering::Relaxed);
         let (bytes, ends) = (Numbers(packed.bytes), Numbers(packed.ends));

@@ -18,7 +18,8 @@ use walkprint_engine::store::Store;
 
 use crate::arguments::BatchArguments;
 use crate::terminal::{
-    Outcome, count, duration, half_of_memory, note, print, print_json, processors, progress_bar, size, stop_flag,
+    Outcome, count, duration, half_of_memory, note, note_waiting, print, print_json, processors, progress_bar, size,
+    stop_flag,
 };
 
 const ADVICE: &str = "what is sealed stays: run the same command with --resume";
@@ -27,6 +28,7 @@ const BAR: &str = "{spinner} answering {bar:32} {percent:>3} % of {len} nodes  {
 pub(crate) fn run(arguments: BatchArguments) -> anyhow::Result<Outcome> {
     let shape = {
         let store = Store::open(&arguments.store)?;
+        note_waiting(&store)?;
         match store.is_sharded() {
             // Nobody may have all ids yet; what is asked for beyond them is refused there.
             true => arguments.asked.shape.shape_without_nodes()?,
@@ -53,6 +55,7 @@ pub(crate) fn run(arguments: BatchArguments) -> anyhow::Result<Outcome> {
     };
     let stop = stop_flag()?;
     let store = Store::open(&arguments.store)?;
+    note_waiting(&store)?;
     let sharded = match arguments.graph {
         GraphMode::Auto => store.is_sharded(),
         GraphMode::Replicated if store.is_sharded() => bail!(

@@ -8,6 +8,8 @@ pub(crate) mod gather;
 
 pub(crate) mod index;
 
+pub(crate) mod update;
+
 pub(crate) mod plan;
 
 #[cfg(feature = "client")]

@@ -9,6 +9,7 @@ use anyhow::{Context, anyhow, bail};
 use comfy_table::{CellAlignment, Table, presets};
 use walkprint_cluster::choice::{Wanted, choose_index};
 use walkprint_cluster::explanation::{Picture, dot, svg, text};
+use walkprint_cluster::live::Now;
 use walkprint_cluster::serve::{self, Id, Provenance, Request, Seed, as_json, typed_seed};
 use walkprint_cluster::workers::Threads;
 use walkprint_engine::index::Index;
@@ -16,7 +17,7 @@ use walkprint_engine::query::{Answer, Answerer, ExplainSettings, Method, Questio
 use walkprint_engine::store::Store;
 
 use crate::arguments::{ExplainAs, QueryArguments};
-use crate::terminal::{Outcome, print, print_json, processors};
+use crate::terminal::{Outcome, count, print, print_json, processors};
 
 pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     if let Some(server) = arguments.server.clone() {
@@ -30,27 +31,37 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
         method: arguments.method,
     };
     let (index, restart_prob) = choose_index(&store, &graph, wanted)?;
-    let mut seeds = arguments.seeds.iter().map(|text| typed_seed(text, &labels)).collect::<Result<Vec<_>, _>>()?;
+    let now = Now::of(&store)?;
+    let (labels, waiting) = match &now {
+        Some(now) => (&now.labels, now.events),
+        None => (&labels, 0),
+    };
+    let mut seeds = arguments.seeds.iter().map(|text| typed_seed(text, labels)).collect::<Result<Vec<_>, _>>()?;
     if let Some(file) = &arguments.seeds_file {
         read_seeds(file, &mut seeds)?;
     }
-    let mut question = Question::new(Seeds::resolve(&labels, &seeds)?);
+    let mut question = Question::new(Seeds::resolve(labels, &seeds)?);
     question.method = arguments.method;
     question.top = arguments.top;
     question.dangling = arguments.asked.dangling;
     question.residual = arguments.residual;
     question.settle = arguments.settle;
     question.precision = arguments.asked.precision(arguments.method);
-    question.shape = arguments.asked.shape.shape(&store, &labels)?;
+    question.shape = arguments.asked.shape.shape(&store, labels)?;
     let began = Instant::now();
-    let answerer = Answerer::new(&graph, &labels, index.as_ref(), restart_prob)?;
+    let answerer = match &now {
+        Some(now) => now.answerer(index.as_ref(), restart_prob)?,
+        None => Answerer::new(&graph, labels, index.as_ref(), restart_prob)?,
+    };
     let threads = Threads::new(arguments.threads.unwrap_or_else(processors));
     let mut answerer = answerer.with_crew(Arc::new(threads));
     let answer = answerer.answer(&question)?;
     let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     // A table needs no types: a damaged file of them is no reason to refuse one.
     let kinds = if arguments.json || arguments.explain.is_some() { store.kinds()? } else { None };
-    let settings = ExplainSettings { paths: arguments.paths, kinds: kinds.as_ref(), ..ExplainSettings::default() };
+    // Types of edges are told by their place in the graph that is in the store.
+    let edge_kinds = kinds.as_ref().filter(|_| now.is_none());
+    let settings = ExplainSettings { paths: arguments.paths, kinds: edge_kinds, ..ExplainSettings::default() };
     let explained = arguments.explain.map(|_| answerer.explain(&question, &answer, &settings)).transpose()?;
     let picture = || explained.as_ref().map(|explained| Picture::new(explained, restart_prob)).unwrap_or_default();
     if let Some(drawn @ (ExplainAs::Dot | ExplainAs::Svg)) = arguments.explain {
@@ -60,13 +71,20 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
         let from = Provenance { index: used, graph_digest: &store.manifest().graph.digest, restart_prob };
         let mut printed = as_json(&answer, kinds.as_ref(), from);
         printed["took_us"] = took_us.into();
+        if waiting != 0 {
+            printed["events"] = waiting.into();
+        }
         if let Some(explained) = &explained {
             printed["explanation"] = serde_json::to_value(explained)?;
         }
         print_json(&printed)?;
     } else {
         let why = explained.as_ref().map(|explained| format!("\n{}", text(explained))).unwrap_or_default();
-        print(&format!("{}{}\n{why}", table(&answer, Width::Full), summary(&answer, restart_prob, took_us)))?;
+        let events = match waiting {
+            0 => String::new(),
+            _ => format!("{} events count that the graph has not absorbed\n", count(waiting)),
+        };
+        print(&format!("{}{}\n{events}{why}", table(&answer, Width::Full), summary(&answer, restart_prob, took_us)))?;
     }
     Ok(Outcome::Done)
 }

@@ -12,7 +12,7 @@ use walkprint_engine::plan::Plan;
 use walkprint_engine::store::Store;
 
 use crate::arguments::RestartArguments;
-use crate::terminal::{Outcome, count, duration, note, print, print_json, stop_flag};
+use crate::terminal::{Outcome, count, duration, note, note_waiting, print, print_json, stop_flag};
 
 #[derive(Debug, Args)]
 pub(crate) struct RankTermsArguments {
@@ -44,6 +44,7 @@ pub(crate) struct RankTermsArguments {
 
 pub(crate) fn run(arguments: &RankTermsArguments) -> anyhow::Result<Outcome> {
     let store = Store::open(&arguments.store)?;
+    note_waiting(&store)?;
     let (graph, labels) = (store.graph()?, store.labels()?);
     let (terms, seeds) = (read_terms(&arguments.terms)?, read_seeds(&arguments.seeds)?);
     let documents = arguments.documents.as_deref().map(read_documents).transpose()?;

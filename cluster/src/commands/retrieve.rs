@@ -15,7 +15,7 @@ use walkprint_engine::store::Store;
 
 use super::query::read_seeds;
 use crate::arguments::RestartArguments;
-use crate::terminal::{Outcome, print, print_json};
+use crate::terminal::{Outcome, note_waiting, print, print_json};
 
 /// How much of a passage's text a line shows.
 const SHOWN_LETTERS: usize = 72;
@@ -108,6 +108,7 @@ impl RetrieveSettings {
         work: impl FnOnce(&Ground<'_>, &mut Answerer<'_>) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let store = Store::open(store)?;
+        note_waiting(&store)?;
         let (graph, labels, kinds, passages) = (store.graph()?, store.labels()?, store.kinds()?, store.passages()?);
         let wanted = Wanted { index: None, restart_prob: Some(self.restart_prob()), method: self.method };
         let (index, restart_prob) = choose_index(&store, &graph, wanted)?;

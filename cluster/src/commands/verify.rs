@@ -3,14 +3,17 @@
 use std::path::PathBuf;
 
 use serde_json::json;
+use walkprint_cluster::error::Error as JobError;
+use walkprint_cluster::live;
 use walkprint_engine::error::{Error, Result};
+use walkprint_engine::file::{FileKind, SectionedFile};
 use walkprint_engine::graph::Graph;
 use walkprint_engine::index::open_segment;
 use walkprint_engine::kinds::KindFile;
 use walkprint_engine::labels::Labels;
 use walkprint_engine::parts;
 use walkprint_engine::passages::Passages;
-use walkprint_engine::store::Store;
+use walkprint_engine::store::{Store, log_file};
 
 use crate::arguments::VerifyArguments;
 use crate::terminal::{Outcome, print, print_json};
@@ -31,6 +34,7 @@ pub(crate) fn run(arguments: VerifyArguments) -> anyhow::Result<Outcome> {
         }
     };
     let mut elsewhere: Vec<PathBuf> = Vec::new();
+    let mut log_damage = None;
     match Store::open(&arguments.store) {
         Err(error) => find(arguments.store.clone(), Err(error))?,
         Ok(store) if store.is_sharded() => {
@@ -56,8 +60,26 @@ pub(crate) fn run(arguments: VerifyArguments) -> anyhow::Result<Outcome> {
                 let verified = store.index(&entry.name, graph).and_then(|index| index.verify());
                 find(store.path().join(&entry.directory), verified.map(|_| ()))?;
             }
+            if store.manifest().live.is_some() {
+                match live::check(store.path(), &mut |_| Ok(())) {
+                    Ok(checked) => {
+                        for (number, ..) in checked.files {
+                            find(store.path().join(log_file(number)), Ok(()))?;
+                        }
+                    }
+                    Err(JobError::Engine(error)) => find(store.path().to_owned(), Err(error))?,
+                    Err(error) => {
+                        let path = if let JobError::LogDamaged { path, .. } = &error { path } else { &arguments.store };
+                        log_damage = Some((path.clone(), error.to_string()));
+                    }
+                }
+                if let Some(ids) = store.event_ids_path() {
+                    find(ids.clone(), SectionedFile::open(&ids, FileKind::EventIds).and_then(|file| file.verify()))?;
+                }
+            }
         }
     }
+    findings.extend(log_damage.map(|(path, problem)| (path, Some(problem))));
     let damaged = findings.iter().filter(|(_, problem)| problem.is_some()).count();
     if arguments.json {
         let files: Vec<_> = findings

@@ -173,7 +173,7 @@ fn load_into(
         report,
         loaded: serde_json::to_value(&read).expect("a report of plain fields serializes"),
     };
-    let manifest = Manifest { generation: directory.generation, graph: graph.clone(), indexes: Vec::new() };
+    let manifest = Manifest { generation: directory.generation, graph: graph.clone(), indexes: Vec::new(), live: None };
     Ok((manifest, LoadOutcome { read, graph, reading, building, writing: began.elapsed() }))
 }
 

@@ -106,6 +106,10 @@ impl World {
     fn of(store: Store) -> EngineResult<World> {
         let (graph, labels, kinds) = (store.graph()?, store.labels()?, store.kinds()?);
         let passages = store.passages()?;
+        if let Ok(events @ 1..) = crate::live::waiting(&store) {
+            let store = store.path().display().to_string();
+            tracing::warn!(store, events, "events do not count here before `walkprint compact` has absorbed them");
+        }
         let entries = store.manifest().indexes.iter();
         let indexes = entries.map(|entry| store.index(&entry.name, &graph)).collect::<EngineResult<Vec<_>>>()?;
         let ground = Arc::new(Ground { graph, labels, kinds, passages, indexes, inflow: Arc::default() });

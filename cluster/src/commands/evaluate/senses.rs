@@ -16,7 +16,7 @@ use walkprint_engine::query::Method;
 use walkprint_engine::store::Store;
 
 use crate::arguments::{RestartArguments, workers};
-use crate::terminal::{Outcome, count, duration, print, print_json, processors, stop_flag};
+use crate::terminal::{Outcome, count, duration, note_waiting, print, print_json, processors, stop_flag};
 
 #[derive(Debug, Args)]
 pub(crate) struct SensesArguments {
@@ -60,6 +60,7 @@ pub(crate) struct SensesArguments {
 
 pub(crate) fn run(arguments: &SensesArguments) -> anyhow::Result<Outcome> {
     let store = Store::open(&arguments.store)?;
+    note_waiting(&store)?;
     let (graph, labels) = (store.graph()?, store.labels()?);
     let dictionary = Dictionary::read(&arguments.dict, &labels)?;
     let contexts = read_contexts(&arguments.contexts)?;

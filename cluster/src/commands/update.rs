@@ -1,0 +1,226 @@
+//! `walkprint update`: events for a graph that lives.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use anyhow::anyhow;
+use clap::Args;
+use serde_json::json;
+use walkprint_cluster::error::Error;
+use walkprint_cluster::live::{Fsync, LogOptions, Missing, Taken, Taker};
+use walkprint_loaders::events::{EventFormat, EventOptions, EventReader};
+
+use crate::terminal::{Outcome, count, duration, note, print, print_json, processors, size, stop_flag};
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArguments {
+    /// The store
+    store: PathBuf,
+    /// Files of events, in this order; `-` is standard input
+    #[arg(long = "edges", alias = "events", value_name = "FILE", required = true, num_args = 1..)]
+    inputs: Vec<PathBuf>,
+    /// The format [default: by name and content]
+    #[arg(long)]
+    format: Option<EventFormat>,
+    /// Each event of an edge counts for the edge back as well
+    #[arg(long)]
+    undirected: bool,
+    /// The column of the sources
+    #[arg(long, value_name = "COLUMN")]
+    source_col: Option<String>,
+    /// The column of the targets
+    #[arg(long, value_name = "COLUMN")]
+    target_col: Option<String>,
+    /// The column of the weights
+    #[arg(long, value_name = "COLUMN")]
+    weight_col: Option<String>,
+    /// The column of the types
+    #[arg(long, value_name = "COLUMN")]
+    type_col: Option<String>,
+    /// The column of the operations: add, remove or set
+    #[arg(long, value_name = "COLUMN")]
+    op_col: Option<String>,
+    /// The column of the times
+    #[arg(long, value_name = "COLUMN")]
+    time_col: Option<String>,
+    /// The column of the ids of events; one that comes again counts once
+    #[arg(long, value_name = "COLUMN")]
+    event_id_col: Option<String>,
+    /// What to do about an event that removes what is not there
+    #[arg(long, default_value_t, value_name = "refuse|ignore")]
+    missing: Missing,
+    /// How many events are kept with one write to the disk
+    #[arg(long, default_value_t = 10_000, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    batch: u32,
+    /// Whether events are on the disk before they count; never: a power cut may lose the last seconds, or damage the log
+    #[arg(long, default_value_t, value_name = "always|never")]
+    fsync: Fsync,
+    /// Threads of the dataflow
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    workers: u16,
+    /// Print what was done as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: UpdateArguments) -> anyhow::Result<Outcome> {
+    let options = EventOptions {
+        format: arguments.format,
+        source_col: arguments.source_col,
+        target_col: arguments.target_col,
+        weight_col: arguments.weight_col,
+        type_col: arguments.type_col,
+        op_col: arguments.op_col,
+        time_col: arguments.time_col,
+        event_id_col: arguments.event_id_col,
+        undirected: arguments.undirected,
+        batch_events: arguments.batch as usize,
+    };
+    let stop = stop_flag()?;
+    let log = LogOptions { fsync: arguments.fsync, ..LogOptions::default() };
+    let began = Instant::now();
+    let (mut taker, opened) = Taker::open(&arguments.store, log, arguments.workers.into())?;
+    if let Some(torn) = opened.cut {
+        note(&format!("walkprint: {torn}; it was never acknowledged, and has been cut off"));
+    }
+    let mut all = Taken::default();
+    // What cannot be taken ends it; what comes before is kept, so that one can go on from there.
+    let ended = |why: anyhow::Error, all: &Taken| match all.taken + all.repeated {
+        0 => anyhow!("{why:#}; no event was taken"),
+        before => anyhow!("{why:#}; the {} events before it are kept", count(before)),
+    };
+    for input in &arguments.inputs {
+        let mut reader = EventReader::open(input, &options).map_err(|error| ended(error.into(), &all))?;
+        while let Some(batch) = reader.next_batch().map_err(|error| ended(error.into(), &all))? {
+            if stop.load(Ordering::Relaxed) {
+                note(&format!("walkprint: stopped; {} events are kept", count(all.taken + all.repeated)));
+                return Err(Error::Interrupted.into());
+            }
+            let mut taken = taker.take(&batch.events, arguments.missing);
+            let mut refused = None;
+            if let Err(error) = taken {
+                taken = taker.take(&batch.events[..error.place], arguments.missing);
+                refused = Some(anyhow!(error.why).context(batch.place(error.place)));
+            }
+            let taken = taken.map_err(|error| ended(anyhow!(error.why).context(batch.place(error.place)), &all))?;
+            all.taken += taken.taken;
+            all.repeated += taken.repeated;
+            all.missing += taken.missing;
+            if let Some(refused) = refused {
+                return Err(ended(refused, &all));
+            }
+        }
+    }
+    let (log, live) = (taker.log(), taker.live());
+    let (revived, dangling) = live.dangling_changes();
+    if arguments.json {
+        print_json(&json!({
+            "taken": all.taken, "repeated": all.repeated, "missing": all.missing, "next_sequence": log.next_sequence(),
+            "waiting": { "events": log.events(), "bytes": log.bytes(), "changed_rows": live.rows().len(),
+                "new_nodes": live.new_nodes(), "no_longer_dangling": revived, "newly_dangling": dangling },
+            "seconds": began.elapsed().as_secs_f64(),
+        }))?;
+        return Ok(Outcome::Done);
+    }
+    let mut text = format!("taken     {} events in {}", count(all.taken), duration(began.elapsed()));
+    for (number, what) in [(all.repeated, "came before"), (all.missing, "removed what is not there")] {
+        if number != 0 {
+            text += &format!("; {} {what}", count(number));
+        }
+    }
+    text += &format!(
+        "\nchanged   {} rows, {} new nodes; {} nodes are dangling that were not, {} are no longer\n",
+        count(live.rows().len() as u64),
+        count(live.new_nodes() as u64),
+        count(dangling),
+        count(revived)
+    );
+    if log.events() != 0 {
+        text += &format!(
+            "waiting   {} events, {}; `walkprint query` counts them, and `walkprint compact {}` absorbs them\n",
+            count(log.events()),
+            size(log.bytes()),
+            arguments.store.display()
+        );
+    }
+    print(&text)?;
+    Ok(Outcome::Done)
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompactArguments {
+    /// The store
+    store: PathBuf,
+    /// Threads that walk [default: all processors]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    workers: Option<u16>,
+    /// The most memory that walks may hold, as 4GiB or 500MB [default: half of the machine's]
+    #[arg(long, value_name = "BYTES", value_parser = crate::arguments::bytes)]
+    memory: Option<u64>,
+    /// Print what was done as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `walkprint compact`: a new generation that has absorbed all events.
+pub(crate) fn compact(arguments: &CompactArguments) -> anyhow::Result<Outcome> {
+    use std::sync::Arc;
+
+    use walkprint_cluster::build::BuildProgress;
+    use walkprint_cluster::live::CompactOptions;
+
+    let workers = arguments.workers.map_or_else(processors, usize::from);
+    let options =
+        CompactOptions { workers, memory_bytes: arguments.memory.unwrap_or_else(crate::terminal::half_of_memory) };
+    let stop = stop_flag()?;
+    let began = Instant::now();
+    let (taker, opened) = Taker::open(&arguments.store, LogOptions::default(), workers)?;
+    if let Some(torn) = opened.cut {
+        note(&format!("walkprint: {torn}; it was never acknowledged, and has been cut off"));
+    }
+    let events = taker.log().events();
+    let mut tick = |progress: &BuildProgress| {
+        if stop.load(Ordering::Relaxed) {
+            progress.stop.store(true, Ordering::Relaxed);
+        }
+    };
+    let outcome = taker.compact(&options, &Arc::default(), &mut tick);
+    if matches!(outcome, Err(Error::Interrupted)) {
+        note("walkprint: stopped; the store and its events are as they were");
+    }
+    let Some(outcome) = outcome? else {
+        print(if arguments.json { "{\"events\":0}\n" } else { "there is nothing to absorb\n" })?;
+        return Ok(Outcome::Done);
+    };
+    let (graph, seconds) = (&outcome.manifest.graph, began.elapsed());
+    if arguments.json {
+        let indexes = outcome.indexes.iter().map(|index| {
+            json!({ "name": index.name, "sources": index.sources, "walked": index.walked, "steps": index.steps })
+        });
+        print_json(&json!({
+            "events": events, "generation": outcome.manifest.generation, "graph": graph.report, "digest": graph.digest,
+            "indexes": indexes.collect::<Vec<_>>(), "seconds": seconds.as_secs_f64(),
+        }))?;
+        return Ok(Outcome::Done);
+    }
+    let mut text = format!(
+        "absorbed  {} events in {}\ngraph     {} nodes, {} directed edges; generation {}\n",
+        count(events),
+        duration(seconds),
+        count(graph.report.nodes),
+        count(graph.report.edges),
+        outcome.manifest.generation
+    );
+    for index in &outcome.indexes {
+        text += &format!(
+            "index     {}: {} of {} sources walked again, {} steps\n",
+            index.name,
+            count(index.walked),
+            count(index.sources),
+            count(index.steps)
+        );
+    }
+    print(&text)?;
+    Ok(Outcome::Done)
+}

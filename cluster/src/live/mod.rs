@@ -1,0 +1,47 @@
+//! Graphs that live: events arrive, answers stay right, the indexes catch up.
+//!
+//! ```text
+//! events ─▶ Taker: checked ─▶ EventLog: kept ─▶ LiveGraph: counted ─▶ Now: answered from
+//!                                                    │
+//!                                                    └─▶ Changes ─▶ compact: a new generation, every index repaired
+//! ```
+//!
+//! [`EventLog`] is where events are kept: a batch that it has taken is not lost any more. [`Batches`] reads them again, beside
+//! the program that takes them. [`EventIds`] knows which events have come before. [`LiveGraph`] counts them by a differential
+//! [`Dataflow`]; [`Edits`] follows them one by one, and is what it is compared with. [`Changes`] is what they come to: new rows, by
+//! node number, and new nodes. [`compact()`] makes a new generation of a store of them: graph, labels, types, and every index
+//! repaired. [`Now`] is the graph with its events, for who asks meanwhile.
+
+mod record;
+
+mod ids;
+
+mod reading;
+
+mod log;
+
+mod changes;
+
+mod edits;
+
+mod dataflow;
+
+mod graph;
+
+mod compact;
+
+mod now;
+
+mod taking;
+
+pub use changes::Changes;
+pub use compact::{CompactOptions, CompactOutcome, RepairedIndex, compact};
+pub use dataflow::{Batch as PairBatch, Changed, Dataflow, Pair, PairChange, PairNow, RowNow};
+pub use edits::{Edited, Edits};
+pub use graph::{LiveGraph, Missing, Refused, Staged};
+pub use ids::{EventIds, MOST_IDS};
+pub use log::{Appended, EventLog, Fsync, LogOptions, Opened, Sealed};
+pub use now::{Now, waiting};
+pub use reading::{Batch, Batches, Checked, Torn, check};
+pub use record::MOST_BATCH_BYTES;
+pub use taking::{Taken, Taker};
