@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Staging changes nothing, so that events can be refused before they are acknowledged; what was staged is committed once the
-//! log has it. **What comes of any events is what comes of following them one by one.** (Test:
-//! `what_comes_of_events_is_what_comes_of_following_them_one_by_one`, against [`Edits`](super::Edits).)
+//! log has it. **What comes of any events is what comes of following them one by one**, as [`Edits`](super::Edits) does.
+//! (Test: `what_comes_of_events_is_what_comes_of_following_them_one_by_one`.)
 //!
 //! Memory: some hundred bytes an event, and the rows of the base that events touch.
 

@@ -9,7 +9,7 @@ use walkprint_engine::store::Store;
 
 use super::graph::{LiveGraph, Missing};
 use super::reading::{Batch, check};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A store's graph as it is now, with what that means for its indexes.
 pub struct Now {
@@ -28,7 +28,7 @@ impl Now {
     /// now. Cost: the log is read, and the graph copied.
     ///
     /// # Errors
-    /// When a file is damaged.
+    /// When a file is damaged, or a new generation was published meanwhile.
     pub fn of(store: &Store) -> Result<Option<Now>> {
         if store.manifest().live.is_none() {
             return Ok(None);
@@ -41,10 +41,12 @@ impl Now {
             events += batch.events.len() as u64;
             live.as_mut().map_or(Ok(()), |live| replay(live, &batch))
         })?;
-        match live {
-            Some(live) => Now::after(&live, events).map(Some),
-            None => Ok(None),
+        // The log may be that of a newer generation, which has absorbed events that this one has not.
+        if Store::open(store.path())?.manifest().generation != store.manifest().generation {
+            let what = format!("{}: a new generation was published meanwhile; ask again", store.path().display());
+            return Err(Error::Request { what });
         }
+        live.map(|live| Now::after(&live, events)).transpose()
     }
 
     /// The graph with what was counted.
