@@ -30,7 +30,9 @@ pub fn path() -> &'static Path {
             build.env_remove(name);
         }
         let built = build
-            .args(["build", "--quiet", "--workspace", "--bin", "walkprint", "--profile"])
+            // With a test beside it the program is built of what the tests were built of; alone, dependencies that tests share
+            // with it have fewer features, and nearly everything is compiled once more.
+            .args(["build", "--quiet", "--workspace", "--bin", "walkprint", "--test", "architecture", "--profile"])
             .arg(if profile == "debug" { "dev" } else { profile })
             .arg("--target-dir")
             .arg(profile_directory.parent().expect("a profile's directory lies in the target directory"))
