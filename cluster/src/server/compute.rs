@@ -5,8 +5,6 @@
 //!   long:  a question of a batch, or one that reads the graph  ──▶ │ threads │ ──▶ answers
 //! ```
 //!
-//! What takes some ten microseconds, a look-up, is not worth two changes of threads: it is done at once, where it was asked.
-//!
 //! **Long work never starves short work, nor the other way round**: at most all threads but one do long work at a time (one
 //! where there is only one), and short work goes first, except that after [`SHORT_IN_A_ROW`] pieces of it a waiting long one has its turn. A
 //! batch is cut into its questions, so that a long piece is one question. (Test: below.)
@@ -32,8 +30,6 @@ pub(super) enum Length {
     Short,
     /// Maybe much more.
     Long,
-    /// Less than it takes to hand it to a thread.
-    Instant,
 }
 
 /// Why there is no outcome.
@@ -129,10 +125,6 @@ impl Compute {
         deadline: Instant,
         work: impl FnOnce(Turn) -> T + Send + 'static,
     ) -> Result<T, Refusal> {
-        if length == Length::Instant {
-            let turn = Turn { cancelled: Arc::default(), waited: Duration::ZERO };
-            return catch_unwind(AssertUnwindSafe(|| work(turn))).map_err(|_| Refusal::Panicked);
-        }
         let cancelled = Arc::new(AtomicBool::new(false));
         let waiter = Waiter(Arc::clone(&cancelled));
         let (done, outcome) = oneshot::channel();
@@ -365,8 +357,5 @@ mod tests {
         let panicked = runtime.block_on(compute.run(Length::Short, soon(), |_| panic!("on purpose")));
         assert_eq!(panicked, Err::<(), _>(Refusal::Panicked));
         assert_eq!(runtime.block_on(compute.run(Length::Long, soon(), |_| 7)), Ok(7));
-        let panicked = runtime.block_on(compute.run(Length::Instant, soon(), |_| panic!("on purpose")));
-        assert_eq!(panicked, Err::<(), _>(Refusal::Panicked));
-        assert_eq!(runtime.block_on(compute.run(Length::Instant, soon(), |_| 7)), Ok(7));
     }
 }

@@ -6,8 +6,8 @@
 //!              TLS, stop)   counting, problems)                                     two queues)  of the catalog)
 //! ```
 //!
-//! Pages are asynchronous and compute nothing that takes longer than handing it over; answers are computed by threads of their own, so
-//! that a costly question holds up no connection. **The server's answers are the program's, bit for bit**: both ask the same engine in the same way. (Test:
+//! Pages are asynchronous and never compute; answers are computed by threads of their own, so that a costly question holds up no
+//! connection. **The server's answers are the program's, bit for bit**: both ask the same engine in the same way. (Test:
 //! `tests/tests/server_answers.rs`.)
 
 mod access;

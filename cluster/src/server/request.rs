@@ -22,10 +22,6 @@ use crate::choice::{Wanted, precision_of};
 
 /// Edges from which on passing over all of them takes longer than short work may.
 const LONG_EDGES: usize = 300_000;
-/// Look-ups of at most so many seeds, results and visits in expectation are done at once: some ten microseconds.
-const INSTANT_SEEDS: usize = 4;
-const INSTANT_TOP: usize = 100;
-const INSTANT_VISITS: f64 = 16_384.0;
 /// The largest power of debias.
 const LARGEST_POWER: f64 = 10.0;
 /// The most paths of a result that may be asked for.
@@ -415,25 +411,7 @@ impl QueryRequest {
             || self.min_support.is_some_and(|least| 0 < least)
             || self.precision.is_some_and(|precision| precision < 0.01)
             || 1000 < self.seeds.len();
-        if much && LONG_EDGES < world.graph().edges() {
-            Length::Long
-        } else if !much && self.is_instant(world, chosen) {
-            Length::Instant
-        } else {
-            Length::Short
-        }
-    }
-
-    /// Whether it is a look-up of so few visits that ranking and printing them takes some ten microseconds.
-    fn is_instant(&self, world: &World, chosen: Chosen) -> bool {
-        let bare = self.only.is_empty() && self.exclude.is_empty() && self.exclude_neighbors != Some(true);
-        let small = self.seeds.len() <= INSTANT_SEEDS && self.top.unwrap_or_default() <= INSTANT_TOP;
-        let Some(entry) = world.entry(chosen).filter(|_| bare && small && self.method() == Method::Lookup) else {
-            return false;
-        };
-        // Who is not known is refused at once.
-        let known = self.seeds.iter().filter_map(|seed| world.labels().node(&seed.id).ok().flatten());
-        known.map(|node| entry.plan.visits_of(world.graph().degree(node))).sum::<f64>() <= INSTANT_VISITS
+        if much && LONG_EDGES < world.graph().edges() { Length::Long } else { Length::Short }
     }
 
     /// The question that is meant. Cost: a look-up for each id.
