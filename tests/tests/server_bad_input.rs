@@ -133,6 +133,12 @@ fn other_pages_refuse_as_well() {
             "queries[1].seeds",
         ),
         ("/v1/local", r#"{"edges": [["a", "b"]], "seeds": ["a"], "restart_prob": 5e-324}"#.to_owned(), 422, "1e-30"),
+        (
+            "/v1/local",
+            r#"{"edges": [["a", "b"]], "seeds": ["a"], "tokens": {"a": 9223372036854775808}}"#.to_owned(),
+            422,
+            "tokens",
+        ),
         ("/v1/local", edges(0), 422, "no edges"),
         ("/v1/local", edges(21), 422, "20"),
         ("/v1/local", r#"{"edges": [["a", "b", -1]], "seeds": ["a"]}"#.to_owned(), 422, "not negative"),

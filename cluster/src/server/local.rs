@@ -81,6 +81,14 @@ pub struct LocalRequest {
     pub tokens: BTreeMap<String, u64>,
 }
 
+/// The most tokens that a node may take: what the description of the API calls an integer has no more.
+const MOST_TOKENS: u64 = i64::MAX as u64;
+
+/// A sum that stops at what can be counted.
+fn sum(tokens: impl IntoIterator<Item = u64>) -> u64 {
+    tokens.into_iter().fold(0, u64::saturating_add).min(MOST_TOKENS)
+}
+
 /// An edge.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Edge {
@@ -173,6 +181,10 @@ impl LocalRequest {
                 return Err(Problem::invalid(format!("edges[{at}]"), "an id is not empty and has no NUL in it"));
             }
         }
+        if let Some((id, tokens)) = self.tokens.iter().find(|(_, tokens)| MOST_TOKENS < **tokens) {
+            let what = format!("{tokens} tokens of {id:?} are more than can be counted: {MOST_TOKENS}");
+            return Err(Problem::invalid("tokens", what));
+        }
         let Self { seeds, top, restart_prob, .. } = self;
         QueryRequest { seeds: seeds.clone(), top: *top, restart_prob: *restart_prob, ..QueryRequest::default() }
             .check(bounds)
@@ -234,7 +246,7 @@ impl LocalRequest {
             let sizes: Vec<u64> = answer.results.iter().map(|result| self.tokens_of(&result.id)).collect();
             let fit = fitting(self.token_budget, sizes.iter().copied());
             answer.results.truncate(fit);
-            let (tokens, cut) = (sizes[..fit].iter().sum(), fit < sizes.len());
+            let (tokens, cut) = (sum(sizes[..fit].iter().copied()), fit < sizes.len());
             return Ok(Some(Budgeted { tokens, cut, triples: None }));
         }
         let scores = answerer.scores(question)?.scores;
@@ -250,7 +262,8 @@ impl LocalRequest {
                     score += scores.get(node as usize).copied().unwrap_or(0.0) * weight / total;
                 }
             }
-            let tokens = self.tokens_of(source) + self.tokens_of(target) + kind.as_deref().map_or(0, token_count);
+            let of_kind = kind.as_deref().map_or(0, token_count);
+            let tokens = sum([self.tokens_of(source), self.tokens_of(target), of_kind]);
             let (source, target, kind) = (source.clone(), target.clone(), kind.clone());
             triples.push(Triple { source, kind, target, score, tokens });
         }
@@ -260,7 +273,7 @@ impl LocalRequest {
         let fit = fitting(self.token_budget, triples.iter().map(|triple| triple.tokens));
         let cut = fit < triples.len();
         triples.truncate(fit);
-        let tokens = triples.iter().map(|triple| triple.tokens).sum();
+        let tokens = sum(triples.iter().map(|triple| triple.tokens));
         Ok(Some(Budgeted { tokens, cut, triples: Some(triples) }))
     }
 
