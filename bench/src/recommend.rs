@@ -5,7 +5,7 @@
 //! walks must equal dense matrices to 1e-9 on random small data.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -30,6 +30,7 @@ use walkprint_loaders::Format;
 use walkprint_loaders::interactions::{InteractionOptions, Interactions, Preparation, read};
 
 use crate::figure::{Figure, Quantity, Target};
+use crate::known_graphs::data;
 use crate::machine::cores;
 use crate::report::{Output, Report, Sheet, SheetRow};
 
@@ -88,10 +89,7 @@ pub(crate) struct Options {
 /// # Errors
 /// When the data are not there, or a file cannot be written.
 pub(crate) fn run(options: &Options) -> Result<Report> {
-    let data = options.data.clone().unwrap_or_else(|| {
-        let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-        std::env::var_os("WALKPRINT_DATA").map_or_else(beside, PathBuf::from).join("gowalla")
-    });
+    let data = options.data.clone().unwrap_or_else(|| data().join("gowalla"));
     let (train, test) = (data.join("train.txt.gz"), data.join("test.txt.gz"));
     if !train.is_file() || !test.is_file() {
         bail!("{}: no train.txt.gz and test.txt.gz here; name their folder with --data", data.display());

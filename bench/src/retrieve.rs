@@ -26,6 +26,7 @@ use walkprint_loaders::{LoadOptions, Malformed};
 
 use crate::contenders::System;
 use crate::figure::{Figure, Quantity, Target, ratios};
+use crate::known_graphs::data;
 use crate::metrics::distance;
 use crate::peer_graph::{self, PeerOrder};
 use crate::protocol::{AskedSeeds, Request, Setting, read_scores};
@@ -92,9 +93,7 @@ struct Step {
 /// # Errors
 /// When the data are not at hand, or, with rounds, Python or igraph.
 pub(crate) fn run(options: &Options) -> Result<Report> {
-    let bench = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let everything = std::env::var_os("WALKPRINT_DATA").map_or_else(|| bench.join("../../shared/data"), PathBuf::from);
-    let data = options.data.clone().unwrap_or_else(|| everything.join("musique-train-openie"));
+    let data = options.data.clone().unwrap_or_else(|| data().join("musique-train-openie"));
     if !data.join(GRAPH).exists() {
         bail!("{}: expected the OpenIE results there; say with --data where they are", data.join(GRAPH).display());
     }

@@ -13,11 +13,12 @@ use walkprint_engine::query::{Dangling, Method};
 use walkprint_loaders::interactions::{Duplicates, HoldOut};
 use walkprint_loaders::{Literals, Malformed};
 
+use crate::commands::compact::CompactArguments;
 use crate::commands::evaluate::retrieve::EvaluateRetrieveArguments;
 use crate::commands::evaluate::senses::SensesArguments;
 use crate::commands::rank_terms::RankTermsArguments;
 use crate::commands::retrieve::RetrieveArguments;
-use crate::commands::update::{CompactArguments, UpdateArguments};
+use crate::commands::update::UpdateArguments;
 use crate::joining::ProcessArguments;
 use crate::recommending::{EvaluateRecommendArguments, RecommendArguments};
 use crate::serving::ServeArguments;

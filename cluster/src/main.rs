@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Command::Gather(gather) => commands::gather::run(gather),
         Command::Index(index) => commands::index::run(index),
         Command::Update(update) => commands::update::run(*update),
-        Command::Compact(compact) => commands::update::compact(&compact),
+        Command::Compact(compact) => commands::compact::run(&compact),
         Command::Query(query) => commands::query::run(query),
         Command::Batch(batch) => commands::batch::run(batch),
         Command::Retrieve(retrieve) => commands::retrieve::run(&retrieve),

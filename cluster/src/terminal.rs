@@ -85,15 +85,13 @@ pub(crate) fn note(text: &str) {
 
 /// Says that some events do not count in what comes next.
 pub(crate) fn note_waiting(store: &Store) -> anyhow::Result<()> {
-    if store.manifest().live.is_some() {
-        let events = walkprint_cluster::live::waiting(store)?;
-        if events != 0 {
-            note(&format!(
-                "walkprint: {}: {} events do not count here before `walkprint compact` has absorbed them",
-                store.path().display(),
-                count(events)
-            ));
-        }
+    let events = walkprint_cluster::live::waiting(store)?;
+    if events != 0 {
+        note(&format!(
+            "walkprint: {}: {} events do not count here before `walkprint compact` has absorbed them",
+            store.path().display(),
+            count(events)
+        ));
     }
     Ok(())
 }

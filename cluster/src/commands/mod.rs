@@ -10,6 +10,8 @@ pub(crate) mod index;
 
 pub(crate) mod update;
 
+pub(crate) mod compact;
+
 pub(crate) mod plan;
 
 #[cfg(feature = "client")]

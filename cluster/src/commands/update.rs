@@ -1,6 +1,6 @@
 //! `walkprint update`: events for a graph that lives.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use walkprint_cluster::error::Error;
 use walkprint_cluster::live::{Fsync, LogOptions, Missing, Taken, Taker};
 use walkprint_loaders::events::{EventFormat, EventOptions, EventReader};
 
-use crate::terminal::{Outcome, count, duration, note, print, print_json, processors, size, stop_flag};
+use crate::terminal::{Outcome, count, duration, note, print, print_json, size, stop_flag};
 
 #[derive(Debug, Args)]
 pub(crate) struct UpdateArguments {
@@ -64,6 +64,15 @@ pub(crate) struct UpdateArguments {
     json: bool,
 }
 
+/// Opens what takes events for a store, and says what a killed program left of a batch.
+pub(super) fn open(store: &Path, log: LogOptions, workers: usize) -> anyhow::Result<Taker> {
+    let (taker, opened) = Taker::open(store, log, workers)?;
+    if let Some(torn) = opened.cut {
+        note(&format!("walkprint: {torn}; it was never acknowledged, and has been cut off"));
+    }
+    Ok(taker)
+}
+
 pub(crate) fn run(arguments: UpdateArguments) -> anyhow::Result<Outcome> {
     let options = EventOptions {
         format: arguments.format,
@@ -80,10 +89,7 @@ pub(crate) fn run(arguments: UpdateArguments) -> anyhow::Result<Outcome> {
     let stop = stop_flag()?;
     let log = LogOptions { fsync: arguments.fsync, ..LogOptions::default() };
     let began = Instant::now();
-    let (mut taker, opened) = Taker::open(&arguments.store, log, arguments.workers.into())?;
-    if let Some(torn) = opened.cut {
-        note(&format!("walkprint: {torn}; it was never acknowledged, and has been cut off"));
-    }
+    let mut taker = open(&arguments.store, log, arguments.workers.into())?;
     let mut all = Taken::default();
     // What cannot be taken ends it; what comes before is kept, so that one can go on from there.
     let ended = |why: anyhow::Error, all: &Taken| match all.taken + all.repeated {
@@ -142,83 +148,6 @@ pub(crate) fn run(arguments: UpdateArguments) -> anyhow::Result<Outcome> {
             count(log.events()),
             size(log.bytes()),
             arguments.store.display()
-        );
-    }
-    print(&text)?;
-    Ok(Outcome::Done)
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CompactArguments {
-    /// The store
-    store: PathBuf,
-    /// Threads that walk [default: all processors]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    workers: Option<u16>,
-    /// The most memory that walks may hold, as 4GiB or 500MB [default: half of the machine's]
-    #[arg(long, value_name = "BYTES", value_parser = crate::arguments::bytes)]
-    memory: Option<u64>,
-    /// Print what was done as JSON
-    #[arg(long)]
-    json: bool,
-}
-
-/// `walkprint compact`: a new generation that has absorbed all events.
-pub(crate) fn compact(arguments: &CompactArguments) -> anyhow::Result<Outcome> {
-    use std::sync::Arc;
-
-    use walkprint_cluster::build::BuildProgress;
-    use walkprint_cluster::live::CompactOptions;
-
-    let workers = arguments.workers.map_or_else(processors, usize::from);
-    let options =
-        CompactOptions { workers, memory_bytes: arguments.memory.unwrap_or_else(crate::terminal::half_of_memory) };
-    let stop = stop_flag()?;
-    let began = Instant::now();
-    let (taker, opened) = Taker::open(&arguments.store, LogOptions::default(), workers)?;
-    if let Some(torn) = opened.cut {
-        note(&format!("walkprint: {torn}; it was never acknowledged, and has been cut off"));
-    }
-    let events = taker.log().events();
-    let mut tick = |progress: &BuildProgress| {
-        if stop.load(Ordering::Relaxed) {
-            progress.stop.store(true, Ordering::Relaxed);
-        }
-    };
-    let outcome = taker.compact(&options, &Arc::default(), &mut tick);
-    if matches!(outcome, Err(Error::Interrupted)) {
-        note("walkprint: stopped; the store and its events are as they were");
-    }
-    let Some(outcome) = outcome? else {
-        print(if arguments.json { "{\"events\":0}\n" } else { "there is nothing to absorb\n" })?;
-        return Ok(Outcome::Done);
-    };
-    let (graph, seconds) = (&outcome.manifest.graph, began.elapsed());
-    if arguments.json {
-        let indexes = outcome.indexes.iter().map(|index| {
-            json!({ "name": index.name, "sources": index.sources, "walked": index.walked, "steps": index.steps })
-        });
-        print_json(&json!({
-            "events": events, "generation": outcome.manifest.generation, "graph": graph.report, "digest": graph.digest,
-            "indexes": indexes.collect::<Vec<_>>(), "seconds": seconds.as_secs_f64(),
-        }))?;
-        return Ok(Outcome::Done);
-    }
-    let mut text = format!(
-        "absorbed  {} events in {}\ngraph     {} nodes, {} directed edges; generation {}\n",
-        count(events),
-        duration(seconds),
-        count(graph.report.nodes),
-        count(graph.report.edges),
-        outcome.manifest.generation
-    );
-    for index in &outcome.indexes {
-        text += &format!(
-            "index     {}: {} of {} sources walked again, {} steps\n",
-            index.name,
-            count(index.walked),
-            count(index.sources),
-            count(index.steps)
         );
     }
     print(&text)?;

@@ -34,8 +34,6 @@ pub struct Edits<'g> {
     /// Types of edges that an event was about.
     edge_kinds: BTreeMap<(NodeId, NodeId), BTreeSet<String>>,
     node_kinds: BTreeMap<NodeId, Option<String>>,
-    /// Sources of the edges into each node of the graph as it was; made when a node is removed.
-    sources: Option<HashMap<NodeId, Vec<NodeId>>>,
 }
 
 impl<'g> Edits<'g> {
@@ -51,7 +49,6 @@ impl<'g> Edits<'g> {
             rows: BTreeMap::new(),
             edge_kinds: BTreeMap::new(),
             node_kinds: BTreeMap::new(),
-            sources: None,
         }
     }
 
@@ -120,24 +117,19 @@ impl<'g> Edits<'g> {
         Ok(Edited::Done)
     }
 
-    /// Removes all edges of a node. It keeps its number, its id and its type.
+    /// Removes all edges of a node. It keeps its number, its id and its type. Cost: every row is looked at.
     ///
     /// # Errors
     /// When labels or rows are damaged.
     pub fn remove_node(&mut self, id: &str) -> Result<Edited> {
         let Some(node) = self.known(id)? else { return Ok(Edited::Missing) };
-        if self.sources.is_none() {
-            let mut sources: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
-            for source in (0..NodeId::MAX).take(self.graph.nodes()) {
-                for &target in self.graph.row(source)?.targets {
-                    sources.entry(target).or_default().push(source);
-                }
-            }
-            self.sources = Some(sources);
-        }
-        let before = self.sources.as_ref().and_then(|sources| sources.get(&node)).cloned().unwrap_or_default();
         let changed = self.rows.iter().filter(|(_, row)| row.contains_key(&node)).map(|(&source, _)| source);
-        let into: BTreeSet<NodeId> = before.into_iter().chain(changed).collect();
+        let mut into: BTreeSet<NodeId> = changed.collect();
+        for source in (0..NodeId::MAX).take(self.graph.nodes()) {
+            if position(self.graph, (source, node))?.is_some() {
+                into.insert(source);
+            }
+        }
         for source in into {
             if self.row(source)?.contains_key(&node) {
                 self.put((source, node), 0.0)?;

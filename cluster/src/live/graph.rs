@@ -156,9 +156,13 @@ impl LiveGraph {
     /// # Errors
     /// When one removes what is not there, unless that is to be ignored; when a weight would be negative or infinite; when labels
     /// or rows are damaged. Nothing was changed.
-    pub fn stage(&mut self, events: &[Event], missing: Missing) -> std::result::Result<Staged, Refused> {
+    pub fn stage<'e>(
+        &mut self,
+        events: impl IntoIterator<Item = &'e Event>,
+        missing: Missing,
+    ) -> std::result::Result<Staged, Refused> {
         let mut staged = Staged::default();
-        for (place, event) in events.iter().enumerate() {
+        for (place, event) in events.into_iter().enumerate() {
             let is_there = self.follow(&mut staged, event).map_err(|why| Refused { place, why })?;
             if !is_there {
                 if missing == Missing::Refuse {
@@ -177,10 +181,9 @@ impl LiveGraph {
     pub fn commit(&mut self, staged: Staged) -> Result<()> {
         let mut batch = Batch::default();
         for (pair, change) in staged.changes {
-            if self.told.insert(pair.0) && (pair.0 as usize) < self.graph.nodes() {
-                let row = self.graph.row(pair.0)?;
-                let edges = row.targets.iter().enumerate();
-                batch.rows.extend(edges.map(|(at, &target)| ((pair.0, target), row.weight(at))));
+            if self.told.insert(pair.0) {
+                let row = self.base_row(pair.0)?;
+                batch.rows.extend(row.into_iter().map(|(target, weight)| ((pair.0, target), weight)));
             }
             batch.changes.push((pair, self.changes, change));
             self.changes += 1;
@@ -212,7 +215,7 @@ impl LiveGraph {
     pub fn changes(&self) -> Result<Changes> {
         let mut rows = ChangedRows::new();
         for &node in self.rows.keys() {
-            let mut row: BTreeMap<NodeId, f64> = self.base_row(node)?.collect();
+            let mut row: BTreeMap<NodeId, f64> = self.base_row(node)?.into_iter().collect();
             for (&(_, target), weight) in self.pairs.range((node, 0)..=(node, NodeId::MAX)) {
                 match weight {
                     Some(weight) => drop(row.insert(target, *weight)),
@@ -322,12 +325,13 @@ impl LiveGraph {
         Ok(node)
     }
 
-    fn base_row(&self, node: NodeId) -> Result<impl Iterator<Item = (NodeId, f64)>> {
-        let row = if (node as usize) < self.graph.nodes() { Some(self.graph.row(node)?) } else { None };
-        Ok(row.into_iter().flat_map(|row| {
-            let weights: Vec<f64> = (0..row.degree()).map(|at| row.weight(at)).collect();
-            row.targets.iter().copied().zip(weights).collect::<Vec<_>>()
-        }))
+    /// A row as it is in the base; that of a new node is empty.
+    fn base_row(&self, node: NodeId) -> Result<Vec<(NodeId, f64)>> {
+        if self.graph.nodes() <= node as usize {
+            return Ok(Vec::new());
+        }
+        let row = self.graph.row(node)?;
+        Ok(row.targets.iter().enumerate().map(|(at, &target)| (target, row.weight(at))).collect())
     }
 
     /// Where an edge lies in the rows of the base.
@@ -380,7 +384,7 @@ impl LiveGraph {
         }
         let into = self.sources.as_ref().and_then(|sources| sources.get(&node)).into_iter().flatten();
         let mut pairs: BTreeSet<Pair> = into.map(|&source| (source, node)).collect();
-        pairs.extend(self.base_row(node)?.map(|(target, _)| (node, target)));
+        pairs.extend(self.base_row(node)?.into_iter().map(|(target, _)| (node, target)));
         let touched = self.pairs.keys().chain(staged.pairs.keys());
         pairs.extend(touched.copied().filter(|&(source, target)| source == node || target == node));
         let mut there = BTreeSet::new();

@@ -109,6 +109,16 @@ struct OldFile {
     bytes: u64,
 }
 
+/// What the id of an event says of it.
+enum Recognised {
+    /// It has none.
+    Nameless,
+    /// The same event came before.
+    Before,
+    /// It has not come yet: digests of its id and of what it says.
+    New([u64; 2], u64),
+}
+
 /// The log of a store's events, open to be appended to.
 #[derive(Debug)]
 pub struct EventLog {
@@ -214,21 +224,25 @@ impl EventLog {
         let (mut seen, mut new) = (HashMap::new(), Vec::with_capacity(events.len()));
         for (place, event) in events.iter().enumerate() {
             event.check().map_err(|source| (place, Error::BadEvent { number: place + 1, source }))?;
-            let Some(event_id) = &event.event_id else {
-                new.push(place);
-                continue;
-            };
-            let (id, content) = (ids::digest(event_id), record::content(event, &mut self.room));
-            match self.ids.get(id).or_else(|| seen.get(&id).copied()) {
-                Some(before) if before == content => {}
-                Some(_) => return Err((place, Error::EventChanged { event_id: event_id.clone() })),
-                None => {
-                    seen.insert(id, content);
-                    new.push(place);
-                }
+            match self.recognise(event, &seen).map_err(|error| (place, error))? {
+                Recognised::Before => continue,
+                Recognised::Nameless => {}
+                Recognised::New(id, content) => drop(seen.insert(id, content)),
             }
+            new.push(place);
         }
         Ok(new)
+    }
+
+    /// Whether an event came before, by its id: in the log, or among those that are about to come.
+    fn recognise(&mut self, event: &Event, coming: &HashMap<[u64; 2], u64>) -> Result<Recognised> {
+        let Some(event_id) = &event.event_id else { return Ok(Recognised::Nameless) };
+        let (id, content) = (ids::digest(event_id), record::content(event, &mut self.room));
+        match self.ids.get(id).or_else(|| coming.get(&id).copied()) {
+            None => Ok(Recognised::New(id, content)),
+            Some(before) if before == content => Ok(Recognised::Before),
+            Some(_) => Err(Error::EventChanged { event_id: event_id.clone() }),
+        }
     }
 
     /// Takes several batches with one write to the disk. Each is taken as a whole or not at all, as if they came one after the
@@ -275,18 +289,15 @@ impl EventLog {
         let mut taken = || -> Result<usize> {
             for (place, event) in events.iter().enumerate() {
                 event.check().map_err(|source| Error::BadEvent { number: place + 1, source })?;
-                if let Some(event_id) = &event.event_id {
-                    let (id, content) = (ids::digest(event_id), record::content(event, &mut self.room));
-                    match self.ids.get(id).or_else(|| staged.get(&id).copied()) {
-                        Some(before) if before == content => {
-                            skipped.push(place);
-                            continue;
-                        }
-                        Some(_) => return Err(Error::EventChanged { event_id: event_id.clone() }),
-                        None => {
-                            staged.insert(id, content);
-                            order.push(id);
-                        }
+                match self.recognise(event, staged)? {
+                    Recognised::Nameless => {}
+                    Recognised::Before => {
+                        skipped.push(place);
+                        continue;
+                    }
+                    Recognised::New(id, content) => {
+                        staged.insert(id, content);
+                        order.push(id);
                     }
                 }
                 record::write_event(event, &mut self.buffer);

@@ -54,17 +54,15 @@ impl Taker {
     /// was taken then.
     pub fn take(&mut self, events: &[Event], missing: Missing) -> std::result::Result<Taken, Refused> {
         let new = self.log.new_ones(events).map_err(|(place, why)| Refused { place, why })?;
-        let repeated = (events.len() - new.len()) as u64;
-        let fresh: Vec<Event> = new.iter().map(|&place| events[place].clone()).collect();
-        let staged =
-            self.live.stage(&fresh, missing).map_err(|refused| Refused { place: new[refused.place], ..refused })?;
+        let fresh = new.iter().map(|&place| &events[place]);
+        let at_home = |refused: Refused| Refused { place: new[refused.place], ..refused };
+        let staged = self.live.stage(fresh, missing).map_err(at_home)?;
         let missing = staged.missing;
         let whole = |why| Refused { place: 0, why };
-        if !fresh.is_empty() {
-            self.log.append(&fresh).map_err(whole)?;
-        }
+        // It leaves out those that came before by itself.
+        self.log.append(events).map_err(whole)?;
         self.live.commit(staged).map_err(whole)?;
-        Ok(Taken { taken: fresh.len() as u64, repeated, missing })
+        Ok(Taken { taken: new.len() as u64, repeated: (events.len() - new.len()) as u64, missing })
     }
 
     /// The log.
