@@ -41,20 +41,22 @@ pub(super) fn start(report: &mut Report, scene: &Scene<'_>) -> Result<()> {
         None => (scene.stores.of(Known::Cnr)?, Known::Cnr.to_string()),
     };
     let truth = Truth::open(&path)?;
-    let single = truth.singles(Method::Combine, 10, 1, scene.options.key)?;
-    let ask = Ask::post("/v1/stores/g/query", &single.first().context("a question")?.request())?;
     let runtime = scene.runtime()?;
-    let mut trials = Vec::with_capacity(STARTS);
-    for _ in 0..STARTS {
-        let began = Instant::now();
-        let server = Server::start(&scene.program, &[format!("g={}", path.display())])?;
-        let (status, _) = runtime.block_on(async { Connection::open(server.address).await?.ask(&ask).await })?;
-        trials.push(began.elapsed().as_secs_f64() * 1e3);
-        report.check("the first answer is one", status == StatusCode::OK, status.to_string());
-        server.stop()?;
+    for method in [Method::Lookup, Method::Combine] {
+        let single = truth.singles(method, 10, 1, scene.options.key)?;
+        let ask = Ask::post("/v1/stores/g/query", &single.first().context("a question")?.request())?;
+        let mut trials = Vec::with_capacity(STARTS);
+        for _ in 0..STARTS {
+            let began = Instant::now();
+            let server = Server::start(&scene.program, &[format!("g={}", path.display())])?;
+            let (status, _) = runtime.block_on(async { Connection::open(server.address).await?.ask(&ask).await })?;
+            trials.push(began.elapsed().as_secs_f64() * 1e3);
+            report.check("the first answer is one", status == StatusCode::OK, format!("{method}: {status}"));
+            server.stop()?;
+        }
+        let figure = Figure::trials(format!("{name}, {method}"), "start to first answer", "ms", trials);
+        report.figure(figure.with_target(Target::AtMost(FIRST_ANSWER_MS)));
     }
-    let figure = Figure::trials(format!("{name}, combine"), "start to first answer", "ms", trials);
-    report.figure(figure.with_target(Target::AtMost(FIRST_ANSWER_MS)));
     Ok(())
 }
 

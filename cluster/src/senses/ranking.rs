@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
-use walkprint_engine::graph::{Graph, Inflow};
+use walkprint_engine::graph::{Graph, SharedInflow};
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::labels::Labels;
 use walkprint_engine::query::{Answerer, Dangling, LANES, LEAST_PRECISION, Method, Question, Seeds};
@@ -192,12 +192,11 @@ fn answers<'d>(
 ) -> Result<Scores<'d>> {
     let asked: Vec<&Known<'d>> = known.values().filter(|word| !word.wanted.is_empty()).collect();
     let groups: Vec<&[&Known<'d>]> = asked.chunks(TOGETHER).collect();
-    let (next, inflow) = (AtomicUsize::new(0), Arc::new(OnceLock::new()));
+    let (next, inflow) = (AtomicUsize::new(0), Arc::new(SharedInflow::default()));
     let done: Mutex<Vec<(usize, Vec<Vec<f64>>)>> = Mutex::new(Vec::with_capacity(groups.len()));
     let work = || -> Result<()> {
         let mut answerer =
-            Answerer::new(graph, labels, None, settings.restart_prob)?
-                .sharing_inflow(Arc::<OnceLock<Arc<Inflow>>>::clone(&inflow));
+            Answerer::new(graph, labels, None, settings.restart_prob)?.sharing_inflow(Arc::clone(&inflow));
         answerer.heed(Some(Arc::clone(stop)));
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);

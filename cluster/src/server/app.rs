@@ -190,8 +190,15 @@ fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     Problem::new(Kind::Internal, "the server failed, which is a defect; please report it").into_response()
 }
 
-/// Looks for new generations and keeps numbers in order, again and again.
+/// Makes named stores ready for questions that grow wide; then looks for new generations and keeps numbers in order, again and
+/// again.
 pub(super) async fn look_after(app: Arc<App>) {
+    let warming = Arc::clone(&app);
+    // A thread that the end of the server need not wait for.
+    let thread = std::thread::Builder::new().name("walkprint-warm-up".to_owned());
+    if let Err(error) = thread.spawn(move || warming.catalog.warm_up()) {
+        tracing::warn!(%error, "no thread to make the stores ready; the first question that grows wide will take longer");
+    }
     let mut follow = tokio::time::interval(app.settings.follow.max(Duration::from_millis(1)));
     follow.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -121,7 +121,14 @@ impl Shelf {
                 return;
             }
             let old = self.world();
-            match World::open_verified(&self.path, old.manifest()) {
+            let opened = World::open_verified(&self.path, old.manifest()).and_then(|world| {
+                // Nobody is to wait for what was there already.
+                if old.is_warm() {
+                    world.warm_up()?;
+                }
+                Ok(world)
+            });
+            match opened {
                 Ok(world) => {
                     let (from, to) = (old.generation(), world.generation());
                     self.world.store(Arc::new(world));
@@ -191,6 +198,16 @@ impl Catalog {
         }
         let most = NonZeroUsize::new(open_stores).unwrap_or(NonZeroUsize::MIN);
         Ok(Catalog { named, directories, tenants: Mutex::new(LruCache::new(most)), opening: Mutex::new(()) })
+    }
+
+    /// Makes the named stores ready for questions that grow wide, one after the other: until then such a question waits, or does it
+    /// itself. Cost: 20 to 30 ns an edge of each.
+    pub(super) fn warm_up(&self) {
+        for (name, shelf) in &self.named {
+            if let Err(error) = shelf.world().warm_up() {
+                tracing::error!(store = name, error = in_full(&error), "questions that grow wide cannot be answered");
+            }
+        }
     }
 
     /// An open store of this name, without opening one.

@@ -34,6 +34,7 @@ mod rows;
 mod shard;
 mod shard_builder;
 mod shard_file;
+mod shared_inflow;
 mod twins;
 mod walk_rows;
 
@@ -49,4 +50,5 @@ pub use rows::{Graph, Row, RowWeights};
 pub use shard::{GraphShard, RowsToOwn};
 pub use shard_builder::{BuiltShard, ShardBuilder};
 pub use shard_file::{ShardFile, ShardId};
+pub use shared_inflow::SharedInflow;
 pub use walk_rows::{AliasSlot, CheckedRows, Steps, WalkRows};

@@ -1,11 +1,13 @@
 //! From a question to an answer: choose a method, compute the core, apply the dangling policy, rank.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
+
+use roaring::RoaringBitmap;
 
 use super::amend;
 use super::answer::{Answer, Ranked, Scores, Status};
-use super::block::{Block, Found, LEAST_PRECISION, share_lanes};
+use super::block::{Block, Found, LEAST_PRECISION, Wanted, share_lanes};
 use super::changes::ChangedRows;
 use super::combine::{self, Bound, Left};
 use super::dangling::{self, Scaling, UniformCore};
@@ -23,7 +25,7 @@ use super::tally;
 use super::together::Crew;
 use super::workspace::{Workspace, node_at};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Inflow};
+use crate::graph::{Graph, Inflow, SharedInflow};
 use crate::ids::{MAX_NODES, NodeId};
 use crate::index::Index;
 use crate::labels::Labels;
@@ -41,6 +43,8 @@ const USUAL_RESIDUAL: f64 = 1e-12;
 const FIRST_RESIDUAL: f64 = 1e-4;
 /// Of how many nodes that rank next none may come among settled results: some of them may be less sure than the first.
 const BEYOND: usize = 8;
+/// Where `only` names fewer nodes than one in so many, they are gone through instead of all.
+const FEW_NODES: u64 = 4;
 /// How much more precise to become next, as a part of what is lacking, and at least and at most: beginning anew costs
 /// a few sweeps.
 const AMPLE: f64 = 0.7;
@@ -217,7 +221,7 @@ impl<'a> Answerer<'a> {
     /// Takes a place for the graph turned round, so that several answerers of this graph share it, and it is made when the first of
     /// them needs it.
     #[must_use]
-    pub fn sharing_inflow(self, inflow: Arc<OnceLock<Arc<Inflow>>>) -> Answerer<'a> {
+    pub fn sharing_inflow(self, inflow: Arc<SharedInflow>) -> Answerer<'a> {
         Answerer { sweeper: self.sweeper.sharing(inflow), block: None, ..self }
     }
 
@@ -351,10 +355,20 @@ impl<'a> Answerer<'a> {
         let block = self.block.as_ref().expect("it has just been solved");
         let best = top.map(|top| block.best(used, top)).unwrap_or_default();
         for ((question, &lane), supporters) in questions.iter().zip(lanes).zip(supporters) {
-            let found = top.filter(|_| question.ranks_by_core()).map(|top| (best[lane].as_slice(), top));
-            let core = self.take_lane(question, lane, found);
-            let answer = self.rank(question, core, supporters.as_deref()).map(|ranked| ranked.answer);
+            let wanted = match (top, &question.shape.only) {
+                (Some(top), _) if question.ranks_by_core() => Wanted::Places(&best[lane], top),
+                (_, Some(only)) if only.len() < self.graph.nodes() as u64 / FEW_NODES => Wanted::Nodes(only),
+                _ => Wanted::All,
+            };
+            let core = self.take_lane(question, lane, wanted);
+            let mut answer = self.rank(question, core, supporters.as_deref()).map(|ranked| ranked.answer);
             self.space.clear();
+            if let (Err(Error::NothingLeft { .. }), Wanted::Nodes(_)) = (&answer, wanted) {
+                // The message tells of all nodes.
+                let core = self.take_lane(question, lane, Wanted::All);
+                answer = self.rank(question, core, supporters.as_deref()).map(|ranked| ranked.answer);
+                self.space.clear();
+            }
             match answer {
                 Err(error) if !matches!(error, Error::NothingLeft { .. }) => return Err(error),
                 answer => answers.push(answer),
@@ -388,14 +402,12 @@ impl<'a> Answerer<'a> {
         if sound { Ok(()) } else { Err(Error::damaged(self.graph.path(), "mass is lost on its edges")) }
     }
 
-    /// Puts one lane of the block into the workspace: everything, or what is at places that were found to be best, so many
-    /// nodes of each at most.
-    fn take_lane(&mut self, question: &Question, lane: usize, best: Option<(&[usize], usize)>) -> Core {
+    /// Puts one lane of the block into the workspace, as far as it is wanted.
+    fn take_lane(&mut self, question: &Question, lane: usize, wanted: Wanted<'_>) -> Core {
         let core = self.lane_core(lane);
         let block = self.block.as_ref().expect("it has just been solved");
         let space = &mut self.space;
-        let (places, most) = best.map_or((None, usize::MAX), |(places, most)| (Some(places), most));
-        block.spell_out(lane, question.seeds.weights(), places, most, |Found { node, value, error }| {
+        block.spell_out(lane, question.seeds.weights(), wanted, |Found { node, value, error }| {
             space.touch(node);
             space.answer[node as usize] = value;
             space.tally[node as usize].variance = error * error;
@@ -536,7 +548,7 @@ impl<'a> Answerer<'a> {
             }
             Method::Block => {
                 self.solve_block(std::slice::from_ref(question), &[0])?;
-                self.take_lane(question, 0, None)
+                self.take_lane(question, 0, Wanted::All)
             }
         })
     }
@@ -611,7 +623,7 @@ impl<'a> Answerer<'a> {
         let share = SUPPORT_SHARE / seeds.len() as f64;
         let mut least = vec![0.0; self.graph.nodes()];
         let scaling = self.scaling(dangling, &core)?;
-        self.candidates(scaling).for_each(|Candidate { node, score }| least[node as usize] = share * score);
+        self.candidates(scaling, None).for_each(|Candidate { node, score }| least[node as usize] = share * score);
         self.space.clear();
         let mut supporters = vec![0; self.graph.nodes()];
         let mut alone = Question { method: core.method, dangling, shape: Shape::default(), ..question.clone() };
@@ -622,7 +634,7 @@ impl<'a> Answerer<'a> {
             alone.seeds = Seeds::single(seed);
             let core = self.core(&alone)?;
             let scaling = self.scaling(dangling, &core)?;
-            for Candidate { node, score } in self.candidates(scaling) {
+            for Candidate { node, score } in self.candidates(scaling, None) {
                 supporters[node as usize] += u16::from(0.0 < score && least[node as usize] <= weight * score);
             }
             self.space.clear();
@@ -630,14 +642,21 @@ impl<'a> Answerer<'a> {
         Ok(supporters)
     }
 
-    /// The nodes that the workspace knows a score of.
-    fn candidates(&self, scaling: Scaling<'_>) -> impl Iterator<Item = Candidate> {
+    /// The nodes that the workspace knows a score of, and perhaps others; where only some are asked for, perhaps those alone.
+    fn candidates<'s>(
+        &'s self,
+        scaling: Scaling<'s>,
+        only: Option<&'s RoaringBitmap>,
+    ) -> impl Iterator<Item = Candidate> + 's {
         let (space, graph) = (&self.space, self.graph);
         let dense = scaling.is_dense();
-        (0..if dense { graph.nodes() } else { space.width() }).map(move |position| {
-            let node = if dense { node_at(position) } else { space.node(position) };
-            Candidate { node, score: scaling.score(graph, node, space.core(node)) }
-        })
+        let positions = if dense { graph.nodes() } else { space.width() };
+        let few = only.filter(|only| only.len() < positions as u64 / FEW_NODES);
+        let listed = few.into_iter().flatten().take_while(|&node| (node as usize) < graph.nodes());
+        let positions = if few.is_some() { 0 } else { positions };
+        let known = (0..positions).map(move |position| if dense { node_at(position) } else { space.node(position) });
+        let scored = move |node| Candidate { node, score: scaling.score(graph, node, space.core(node)) };
+        listed.chain(known).map(scored)
     }
 
     /// What the question divides scores by, once it has been prepared.
@@ -671,7 +690,9 @@ impl<'a> Answerer<'a> {
         let debiasing = self.debiasing(question)?;
         let divisor = |node| debiasing.as_ref().map_or(1.0, |debiasing| debiasing.divisor(graph, node));
         let filter = Filter::new(&question.shape, &question.seeds, graph, supporters)?;
-        let allowed = self.candidates(scaling).filter(|candidate| !filter.is_set() || filter.allows(candidate.node));
+        let only = question.shape.only.as_deref();
+        let allowed =
+            self.candidates(scaling, only).filter(|candidate| !filter.is_set() || filter.allows(candidate.node));
         let debiased = allowed.map(|Candidate { node, score }| match debiasing {
             Some(_) => Candidate { node, score: score / divisor(node) },
             None => Candidate { node, score },
@@ -680,7 +701,7 @@ impl<'a> Answerer<'a> {
         let beyond = if question.settle { BEYOND } else { 1 };
         let best = ranking::best(|node| self.labels.rank(node), debiased, question.top.saturating_add(beyond), tie)?;
         if best.is_empty() && filter.is_set() {
-            let scored = self.candidates(scaling).filter(|candidate| 0.0 < candidate.score);
+            let scored = self.candidates(scaling, None).filter(|candidate| 0.0 < candidate.score);
             return Err(filter.nothing_left(scored.map(|candidate| candidate.node)));
         }
         let mut pace = self.halt.pace();

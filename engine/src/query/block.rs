@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use roaring::RoaringBitmap;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::halt::Halt;
@@ -56,7 +57,10 @@ pub(super) struct Block {
     values: Room<Line>,
     /// What the last sweep changed.
     moved: Room<Line>,
+    /// By place, and at each by lane and node.
     seeds: Vec<(Seed, usize)>,
+    /// Where the seeds of each place begin, and behind the last where they end.
+    first_seed: Room<u32>,
     lanes: [Lane; LANES],
 }
 
@@ -87,6 +91,17 @@ pub(super) struct Lane {
     pub(super) ended: f64,
 }
 
+/// Which nodes of a lane are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted<'a> {
+    /// All that have a value.
+    All,
+    /// The seeds, at most so many of their twins, and as many at each of these places, the first by rank.
+    Places(&'a [usize], usize),
+    /// These.
+    Nodes(&'a RoaringBitmap),
+}
+
 /// A node of a lane, its value, and how far that may be off.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found {
@@ -96,15 +111,16 @@ pub(super) struct Found {
 }
 
 impl Block {
-    /// Room for the values. Memory: 144 bytes a node; twins count once.
+    /// Room for the values. Memory: 148 bytes a node; twins count once.
     ///
     /// # Errors
     /// When there is no memory.
     pub(super) fn new(inflow: Arc<Inflow>) -> std::io::Result<Block> {
         let places = inflow.places();
         let factors = Factors::new(&inflow);
-        let (values, moved) = (Room::new(places)?, Room::new(places)?);
-        Ok(Block { inflow, factors, values, moved, seeds: Vec::new(), lanes: [Lane::default(); LANES] })
+        let (values, moved, first_seed) = (Room::new(places)?, Room::new(places)?, Room::new(places + 1)?);
+        let lanes = [Lane::default(); LANES];
+        Ok(Block { inflow, factors, values, moved, seeds: Vec::new(), first_seed, lanes })
     }
 
     /// Sweeps for up to [`LANES`] seed sets until the L1 error of each is probably at most `precision`. Returns what came of
@@ -124,17 +140,7 @@ impl Block {
     ) -> Result<&[Lane]> {
         assert!(seeds.len() <= LANES, "one lane a seed set");
         halt.look()?;
-        self.values.fill(Line::default());
-        self.seeds.clear();
-        self.lanes = [Lane { scale: 1.0, ..Lane::default() }; LANES];
-        for (lane, seeds) in seeds.iter().enumerate() {
-            for &(node, weight) in *seeds {
-                let seed = Seed::new(&self.inflow, (node, weight), restart_prob);
-                self.values[seed.place].0[lane] += single(weight) * self.factors.onward[seed.place];
-                self.seeds.push((seed, lane));
-            }
-        }
-        self.seeds.sort_unstable_by_key(|(seed, lane)| (seed.place, *lane, seed.node));
+        self.sow(restart_prob, seeds);
         let (mut record, mut stuck) = (false, 0);
         for number in 0..MOST_SWEEPS {
             let sums = self.sweep(1.0 - restart_prob, record, halt);
@@ -154,6 +160,32 @@ impl Block {
             record = soon || stuck != 0;
         }
         Ok(&self.lanes[..seeds.len()])
+    }
+
+    /// Puts the seeds where they belong, and walks from nowhere else. Cost: a pass over the values, and one over the seeds.
+    fn sow(&mut self, restart_prob: f64, seeds: &[&[(NodeId, f64)]]) {
+        self.values.fill(Line::default());
+        self.lanes = [Lane { scale: 1.0, ..Lane::default() }; LANES];
+        let Block { inflow, factors, values, seeds: sown, first_seed, .. } = self;
+        let all = || (0..).zip(seeds).flat_map(|(lane, seeds)| seeds.iter().map(move |&seed| (seed, lane)));
+        // How many there are at each place; where the next one of each goes; and where each place ends.
+        first_seed.fill(0);
+        all().for_each(|((node, _), _)| first_seed[inflow.place(node)] += 1);
+        let mut behind = 0;
+        for first in &mut **first_seed {
+            behind += std::mem::replace(first, behind);
+        }
+        sown.clear();
+        sown.resize(behind as usize, (Seed::default(), 0));
+        for ((node, weight), lane) in all() {
+            let seed = Seed::new(inflow, (node, weight), restart_prob);
+            values[seed.place].0[lane] += single(weight) * factors.onward[seed.place];
+            let next = &mut first_seed[seed.place];
+            sown[*next as usize] = (seed, lane);
+            *next += 1;
+        }
+        first_seed.copy_within(..inflow.places(), 1);
+        first_seed[0] = 0;
     }
 
     /// The places of each lane whose twins are among the `top` best, in no order, and perhaps a few more. Places of seeds are
@@ -198,14 +230,12 @@ impl Block {
         &self.lanes[lane]
     }
 
-    /// Calls `put` with nodes of a lane that have a value: the seeds, which are those of the question, at most `most` of
-    /// their twins, and as many at each of the `places`, the first by rank. Without places, at all.
+    /// Calls `put` with those of the wanted nodes of a lane that have a value; the seeds are those of the question.
     pub(super) fn spell_out(
         &self,
         lane: usize,
         seeds: &[(NodeId, f64)],
-        places: Option<&[usize]>,
-        most: usize,
+        wanted: Wanted<'_>,
         mut put: impl FnMut(Found),
     ) {
         let state = &self.lanes[lane];
@@ -215,14 +245,25 @@ impl Block {
                 put(Found { node, value, error: state.outlook.error(moved, value / state.scale) });
             }
         };
-        let mut share_out = |place: usize| {
+        let mut share_out = |place: usize, most: usize| {
             let each = f64::from(self.values[place].0[lane] * self.factors.each[place]) * state.scale;
             self.inflow.twins(place).iter().take(most).for_each(|&node| put(node, place, each));
         };
-        match places {
-            Some(places) => places.iter().copied().for_each(&mut share_out),
-            None => (0..self.values.len()).filter(|&place| self.flowed(lane, place).is_none()).for_each(&mut share_out),
-        }
+        let most = match wanted {
+            Wanted::Nodes(nodes) => {
+                let nodes = nodes.iter().take_while(|&node| (node as usize) < self.inflow.nodes());
+                return nodes.for_each(|node| put(node, self.inflow.place(node), self.value(lane, seeds, node)));
+            }
+            Wanted::Places(places, most) => {
+                places.iter().for_each(|&place| share_out(place, most));
+                most
+            }
+            Wanted::All => {
+                let unsown = (0..self.values.len()).filter(|&place| self.flowed(lane, place).is_none());
+                unsown.for_each(|place| share_out(place, usize::MAX));
+                usize::MAX
+            }
+        };
         let mut seeded: Vec<(usize, NodeId, f64)> =
             seeds.iter().map(|&(node, weight)| (self.inflow.place(node), node, weight)).collect();
         seeded.sort_unstable_by_key(|&(place, node, _)| (place, node));
@@ -249,9 +290,8 @@ impl Block {
 
     /// What the last sweep let flow to a place that a lane has seeds at; `None` where it has none.
     fn flowed(&self, lane: usize, place: usize) -> Option<f64> {
-        let first = self.seeds.partition_point(|(seed, _)| seed.place < place);
-        let mut here = self.seeds[first..].iter().take_while(|(seed, _)| seed.place == place);
-        here.find(|(_, of)| *of == lane).map(|(seed, _)| seed.inflow)
+        let here = self.first_seed[place] as usize..self.first_seed[place + 1] as usize;
+        self.seeds[here].iter().find(|(_, of)| *of == lane).map(|(seed, _)| seed.inflow)
     }
 
     /// One sweep; given up, with any sums, when the flag is set.

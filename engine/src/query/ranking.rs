@@ -69,7 +69,7 @@ pub(super) fn best(
     let mut kept: Vec<Candidate> = Vec::new();
     let mut bar = 0.0;
     let mut room = top.saturating_mul(2).max(1024);
-    for candidate in candidates {
+    candidates.for_each(|candidate| {
         if 0.0 < candidate.score && bar <= candidate.score {
             kept.push(candidate);
         }
@@ -79,7 +79,7 @@ pub(super) fn best(
             kept.retain(|candidate| bar <= candidate.score);
             room = room.max(2 * kept.len());
         }
-    }
+    });
     kept.sort_unstable_by(falling);
     let mut ranked = Vec::with_capacity(kept.len());
     for candidate in kept {

@@ -34,7 +34,7 @@
 //! **Estimate.** Changes shrink by about the same factor from sweep to sweep; what is still to come is then
 //! `moved * rate / (1 - rate)`. The bound may be ten times as large.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::halt::Halt;
 use super::push::{MOST_ROUNDS, Pusher};
@@ -43,7 +43,7 @@ use super::vector::{self, Instructions, Work};
 use super::weights::{Equal, Weights};
 use super::workspace::Workspace;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, InWeights, Inflow, Region, SLICE, Stretch};
+use crate::graph::{Graph, InWeights, Inflow, Region, SLICE, SharedInflow, Stretch};
 use crate::ids::NodeId;
 use crate::labels::Labels;
 
@@ -83,7 +83,7 @@ pub(super) struct Reached {
 }
 
 /// A seed on its way into sweeps.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Seed {
     pub(super) node: NodeId,
     pub(super) place: usize,
@@ -310,7 +310,7 @@ pub(super) struct LazySweeper<'g> {
     graph: &'g Graph,
     labels: &'g Labels,
     /// Perhaps shared with others.
-    inflow: Arc<OnceLock<Arc<Inflow>>>,
+    inflow: Arc<SharedInflow>,
     crew: Option<Arc<dyn Crew>>,
     sweeper: Option<Sweeper>,
 }
@@ -327,7 +327,7 @@ impl<'g> LazySweeper<'g> {
     }
 
     /// The same, with a place where whoever needs the turned graph first puts it for all.
-    pub(super) fn sharing(self, inflow: Arc<OnceLock<Arc<Inflow>>>) -> LazySweeper<'g> {
+    pub(super) fn sharing(self, inflow: Arc<SharedInflow>) -> LazySweeper<'g> {
         LazySweeper { inflow, sweeper: None, ..self }
     }
 
@@ -341,12 +341,7 @@ impl<'g> LazySweeper<'g> {
     /// # Errors
     /// When the graph is damaged.
     pub(super) fn inflow(&mut self) -> Result<Arc<Inflow>> {
-        if let Some(inflow) = self.inflow.get() {
-            return Ok(Arc::clone(inflow));
-        }
-        // Two who need it at the same moment both make it; one is kept.
-        let made = Arc::new(Inflow::new(self.graph, |node| self.labels.rank(node))?);
-        Ok(Arc::clone(self.inflow.get_or_init(|| made)))
+        self.inflow.get_or_make(|| Inflow::new(self.graph, |node| self.labels.rank(node)))
     }
 
     /// The sweeper.

@@ -15,8 +15,10 @@ use crate::query::{Answer, Dangling, Debias, Method, PopularityKind, Question, S
 const NODES: u32 = 20;
 const POLICIES: [Dangling; 4] = [Dangling::Restart, Dangling::Drop, Dangling::SelfLoop, Dangling::Uniform];
 
+/// Most nodes, or a few.
 fn some_nodes(random: &mut Random) -> Arc<RoaringBitmap> {
-    Arc::new((0..NODES).filter(|_| random.below(3) != 0).collect())
+    let most = random.below(2) == 0;
+    Arc::new((0..NODES).filter(|_| if most { random.below(3) != 0 } else { random.below(8) == 0 }).collect())
 }
 
 fn random_shape(random: &mut Random, seeds: usize) -> Shape {
