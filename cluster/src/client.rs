@@ -20,8 +20,8 @@ use ureq::{Agent, Body};
 
 use crate::retrieve::{RetrieveReply, RetrieveRequest};
 use crate::server::{
-    AnswerBody, BatchBody, BatchItem, BatchRequest, HealthBody, LocalRequest, NeighborsBody, NodesBody, ProblemBody,
-    QueryRequest, ReadyBody, StoreBody, StoresBody, VersionBody,
+    AnswerBody, BatchBody, BatchItem, BatchRequest, CompactBody, HealthBody, LocalRequest, NeighborsBody, NodesBody,
+    ProblemBody, QueryRequest, ReadyBody, StoreBody, StoresBody, UpdateBody, UpdateRequest, VersionBody,
 };
 
 /// The largest response that is read.
@@ -141,6 +141,22 @@ impl Client {
     /// As [`Client::query`].
     pub fn refresh(&self, store: &str) -> Result<StoreBody> {
         self.post(&format!("/v1/stores/{}/refresh", encoded(store)), &())
+    }
+
+    /// Has events taken: all, or none. Where this errs because no answer came, they may have been taken or not.
+    ///
+    /// # Errors
+    /// As [`Client::query`].
+    pub fn update(&self, store: &str, request: &UpdateRequest) -> Result<UpdateBody> {
+        self.post(&format!("/v1/stores/{}/edges", encoded(store)), request)
+    }
+
+    /// Has a store absorb its events in the background; [`Client::store`] tells how it goes.
+    ///
+    /// # Errors
+    /// As [`Client::query`].
+    pub fn compact(&self, store: &str) -> Result<CompactBody> {
+        self.post(&format!("/v1/stores/{}/compact", encoded(store)), &())
     }
 
     /// Nodes whose ids begin with some text.

@@ -81,7 +81,33 @@ pub(crate) struct SettingArguments {
     /// The most stores of directories that stay open [default: 64]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub(crate) open_stores: Option<String>,
-    /// How often to look for new generations [default: 1]
+    /// The most events of a request [default: 100000]
+    #[arg(long, value_name = "N", help_heading = "Events")]
+    pub(crate) most_events: Option<String>,
+    /// The most batches of events that wait to be taken, for each store; more are told to come back [default: 256]
+    #[arg(long, value_name = "N", help_heading = "Events")]
+    pub(crate) event_queue: Option<String>,
+    /// The most events that the graph of a store has not absorbed, some 500 bytes of memory each; more are told to come back
+    /// [default: 1000000]
+    #[arg(long, value_name = "N", help_heading = "Events")]
+    pub(crate) most_waiting: Option<String>,
+    /// The most bytes of a store's log of events [default: 1GiB]
+    #[arg(long, value_name = "BYTES", help_heading = "Events")]
+    pub(crate) most_log: Option<String>,
+    /// Whether events are on the disk before they count; never: a power cut may lose the last seconds, or damage the log
+    /// [default: always]
+    #[arg(long, value_name = "always|never", help_heading = "Events")]
+    pub(crate) fsync: Option<String>,
+    /// Have a graph absorb its events in the background from so many on; 0: never [default: 100000]
+    #[arg(long, value_name = "N", help_heading = "Events")]
+    pub(crate) compact_after: Option<String>,
+    /// Threads that walk for that [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Events")]
+    pub(crate) compact_workers: Option<String>,
+    /// The most memory that those walks may hold, as 4GiB or 500MB [default: half of the machine's]
+    #[arg(long, value_name = "BYTES", help_heading = "Events")]
+    pub(crate) compact_memory: Option<String>,
+    /// How often to look for new generations, and for events that another program takes [default: 1]
     #[arg(long, value_name = "SECONDS", help_heading = "Operation")]
     pub(crate) follow: Option<String>,
     /// How long requests under way may take after SIGTERM [default: 20]

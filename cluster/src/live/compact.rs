@@ -77,6 +77,22 @@ pub fn compact(
     progress: &Arc<BuildProgress>,
     tick: &mut dyn FnMut(&BuildProgress),
 ) -> Result<CompactOutcome> {
+    let edit = |next: &mut Manifest| {
+        edit(next);
+        Ok(())
+    };
+    compact_if(store, changes, options, edit, progress, tick)
+}
+
+/// [`compact()`], where what is edited may fail; the store is then as it was.
+pub(super) fn compact_if(
+    store: &Path,
+    changes: &Changes,
+    options: &CompactOptions,
+    edit: impl FnOnce(&mut Manifest) -> Result<()>,
+    progress: &Arc<BuildProgress>,
+    tick: &mut dyn FnMut(&BuildProgress),
+) -> Result<CompactOutcome> {
     let lock = Arc::new(StoreLock::existing(store)?);
     let base = Store::open(store)?;
     let before = base.graph()?;
@@ -109,7 +125,7 @@ pub fn compact(
     if progress.stop.load(Ordering::Relaxed) {
         return Err(Error::Interrupted);
     }
-    edit(&mut next);
+    edit(&mut next)?;
     made.keep = true; // it may count even where the publication reports an error
     lock.publish(&next)?;
     Ok(CompactOutcome { manifest: next, indexes })

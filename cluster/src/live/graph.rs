@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::{HashMap, HashSet};
 use walkprint_engine::events::{Event, Operation, Subject};
-use walkprint_engine::graph::{ChangedRows, Graph};
+use walkprint_engine::graph::{ChangedKinds, ChangedRows, Graph};
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::kinds::Kinds;
 use walkprint_engine::labels::Labels;
@@ -72,6 +72,10 @@ pub struct LiveGraph {
     sources: Option<HashMap<NodeId, Vec<NodeId>>>,
     /// How many changes of pairs there have been.
     changes: u64,
+    /// Rows that have changed since somebody asked.
+    moved: BTreeSet<NodeId>,
+    /// Whether any event had a type.
+    typed: bool,
 }
 
 /// Events that were checked, and not yet counted.
@@ -102,7 +106,14 @@ impl LiveGraph {
     /// # Errors
     /// When a file is damaged, the graph lies in shards, or there are no threads to be had.
     pub fn open(store: &Store, workers: usize) -> Result<LiveGraph> {
-        let (graph, labels, kinds) = (store.graph()?, store.labels()?, store.kinds()?.unwrap_or_default());
+        LiveGraph::of(store.graph()?, store.labels()?, store.kinds()?.unwrap_or_default(), workers)
+    }
+
+    /// The graph of a store without any event, from files that are open already.
+    ///
+    /// # Errors
+    /// When there are no threads to be had.
+    pub fn of(graph: Graph, labels: Labels, kinds: Kinds, workers: usize) -> Result<LiveGraph> {
         Ok(LiveGraph {
             graph,
             labels,
@@ -117,6 +128,8 @@ impl LiveGraph {
             node_kinds: BTreeMap::new(),
             sources: None,
             changes: 0,
+            moved: BTreeSet::new(),
+            typed: false,
         })
     }
 
@@ -132,10 +145,33 @@ impl LiveGraph {
         &self.labels
     }
 
+    /// The types of the graph in the store.
+    #[must_use]
+    pub fn kinds(&self) -> &Kinds {
+        &self.kinds
+    }
+
     /// How many nodes are new.
     #[must_use]
     pub fn new_nodes(&self) -> usize {
         self.new_ids.len()
+    }
+
+    /// The ids of new nodes, in the order of their numbers.
+    #[must_use]
+    pub fn new_ids(&self) -> &[String] {
+        &self.new_ids
+    }
+
+    /// Whether any event had a type.
+    #[must_use]
+    pub fn is_typed(&self) -> bool {
+        self.typed
+    }
+
+    /// The rows that have changed since this was asked before.
+    pub fn take_moved(&mut self) -> BTreeSet<NodeId> {
+        std::mem::take(&mut self.moved)
     }
 
     /// Rows that differ from those in the store: how many edges they have, and the sum of their weights.
@@ -161,7 +197,19 @@ impl LiveGraph {
         events: impl IntoIterator<Item = &'e Event>,
         missing: Missing,
     ) -> std::result::Result<Staged, Refused> {
-        let mut staged = Staged::default();
+        self.stage_behind(Staged::default(), events, missing)
+    }
+
+    /// The same for events that come after some which are staged already.
+    ///
+    /// # Errors
+    /// As [`LiveGraph::stage`]; those that were staged have to be staged anew then.
+    pub fn stage_behind<'e>(
+        &mut self,
+        mut staged: Staged,
+        events: impl IntoIterator<Item = &'e Event>,
+        missing: Missing,
+    ) -> std::result::Result<Staged, Refused> {
         for (place, event) in events.into_iter().enumerate() {
             let is_there = self.follow(&mut staged, event).map_err(|why| Refused { place, why })?;
             if !is_there {
@@ -190,6 +238,7 @@ impl LiveGraph {
         }
         let changed = self.dataflow.apply(batch)?;
         for (pair, now) in changed.pairs {
+            self.moved.insert(pair.0);
             match now {
                 Some(now) => drop(self.pairs.insert(pair, now.weight)),
                 None => drop(self.pairs.remove(&pair)),
@@ -201,6 +250,7 @@ impl LiveGraph {
                 None => drop(self.rows.remove(&node)),
             }
         }
+        self.typed |= staged.edge_kinds.values().any(|kinds| !kinds.is_empty()) || !staged.node_kinds.is_empty();
         self.new_ids.extend(staged.new_ids);
         self.new_nodes.extend(staged.new_nodes);
         self.edge_kinds.extend(staged.edge_kinds);
@@ -213,26 +263,39 @@ impl LiveGraph {
     /// # Errors
     /// When a row is damaged.
     pub fn changes(&self) -> Result<Changes> {
-        let mut rows = ChangedRows::new();
-        for &node in self.rows.keys() {
-            let mut row: BTreeMap<NodeId, f64> = self.base_row(node)?.into_iter().collect();
-            for (&(_, target), weight) in self.pairs.range((node, 0)..=(node, NodeId::MAX)) {
-                match weight {
-                    Some(weight) => drop(row.insert(target, *weight)),
-                    None => drop(row.remove(&target)),
-                }
+        let rows = self.rows.keys().map(|&node| Ok((node, self.row(node)?))).collect::<Result<ChangedRows>>()?;
+        let (base_digest, new_ids, kinds) = (self.graph.digest(), self.new_ids.clone(), self.kind_changes()?);
+        Ok(Changes { base_digest, new_ids, rows, kinds })
+    }
+
+    /// A row as it is now: targets, ascending, and weights. Cost: the row.
+    ///
+    /// # Errors
+    /// When the row is damaged.
+    pub fn row(&self, node: NodeId) -> Result<Vec<(NodeId, f64)>> {
+        let mut row: BTreeMap<NodeId, f64> = self.base_row(node)?.into_iter().collect();
+        for (&(_, target), weight) in self.pairs.range((node, 0)..=(node, NodeId::MAX)) {
+            match weight {
+                Some(weight) => drop(row.insert(target, *weight)),
+                None => drop(row.remove(&target)),
             }
-            rows.insert(node, row.into_iter().collect());
         }
-        let mut changes =
-            Changes { base_digest: self.graph.digest(), new_ids: self.new_ids.clone(), rows, ..Changes::default() };
+        Ok(row.into_iter().collect())
+    }
+
+    /// What all events came to as far as types go. Cost: the events that had to do with types, or removed edges.
+    ///
+    /// # Errors
+    /// When a row is damaged.
+    pub fn kind_changes(&self) -> Result<ChangedKinds> {
+        let mut changes = ChangedKinds::default();
         for (&pair, own) in &self.edge_kinds {
             if self.weight(pair)?.is_some() && *own != self.base_kinds(pair)? {
-                changes.kinds.edges.insert(pair, own.clone());
+                changes.edges.insert(pair, own.clone());
             }
         }
         let moved = self.node_kinds.iter().filter(|(node, kind)| self.kinds.node_kind(**node) != kind.as_deref());
-        changes.kinds.nodes = moved.map(|(&node, kind)| (node, kind.clone())).collect();
+        changes.nodes = moved.map(|(&node, kind)| (node, kind.clone())).collect();
         Ok(changes)
     }
 

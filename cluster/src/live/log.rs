@@ -119,6 +119,17 @@ enum Recognised {
     New([u64; 2], u64),
 }
 
+/// The ids of events that are about to come, and a digest of what each says.
+pub(super) type Coming = HashMap<[u64; 2], u64>;
+
+/// Events that have not come before.
+pub(super) struct NewOnes {
+    /// Their places.
+    pub(super) places: Vec<usize>,
+    /// Their ids.
+    pub(super) ids: Coming,
+}
+
 /// The log of a store's events, open to be appended to.
 #[derive(Debug)]
 pub struct EventLog {
@@ -221,24 +232,41 @@ impl EventLog {
     /// # Errors
     /// When one is no event, or its id came before with other content: its place, and why.
     pub fn new_ones(&mut self, events: &[Event]) -> std::result::Result<Vec<usize>, (usize, Error)> {
-        let (mut seen, mut new) = (HashMap::new(), Vec::with_capacity(events.len()));
+        self.new_behind(events, &Coming::new()).map(|new| new.places)
+    }
+
+    /// The same for events that come behind others, with these ids.
+    pub(super) fn new_behind(
+        &mut self,
+        events: &[Event],
+        coming: &Coming,
+    ) -> std::result::Result<NewOnes, (usize, Error)> {
+        let mut new = NewOnes { places: Vec::with_capacity(events.len()), ids: Coming::new() };
+        let mut bytes = 0;
         for (place, event) in events.iter().enumerate() {
             event.check().map_err(|source| (place, Error::BadEvent { number: place + 1, source }))?;
-            match self.recognise(event, &seen).map_err(|error| (place, error))? {
+            let (one, other) = (&new.ids, coming);
+            match self.recognise(event, &[one, other]).map_err(|error| (place, error))? {
                 Recognised::Before => continue,
                 Recognised::Nameless => {}
-                Recognised::New(id, content) => drop(seen.insert(id, content)),
+                Recognised::New(id, content) => drop(new.ids.insert(id, content)),
             }
-            new.push(place);
+            self.room.clear();
+            record::write_event(event, &mut self.room);
+            bytes += self.room.len();
+            if MOST_BATCH_BYTES < bytes {
+                return Err((place, too_many()));
+            }
+            new.places.push(place);
         }
         Ok(new)
     }
 
     /// Whether an event came before, by its id: in the log, or among those that are about to come.
-    fn recognise(&mut self, event: &Event, coming: &HashMap<[u64; 2], u64>) -> Result<Recognised> {
+    fn recognise(&mut self, event: &Event, coming: &[&Coming]) -> Result<Recognised> {
         let Some(event_id) = &event.event_id else { return Ok(Recognised::Nameless) };
         let (id, content) = (ids::digest(event_id), record::content(event, &mut self.room));
-        match self.ids.get(id).or_else(|| coming.get(&id).copied()) {
+        match self.ids.get(id).or_else(|| coming.iter().find_map(|coming| coming.get(&id).copied())) {
             None => Ok(Recognised::New(id, content)),
             Some(before) if before == content => Ok(Recognised::Before),
             Some(_) => Err(Error::EventChanged { event_id: event_id.clone() }),
@@ -281,7 +309,7 @@ impl EventLog {
         &mut self,
         events: &[Event],
         sequence: &mut u64,
-        staged: &mut HashMap<[u64; 2], u64>,
+        staged: &mut Coming,
         order: &mut Vec<[u64; 2]>,
     ) -> Result<Appended> {
         let (at, known) = (record::begin(&mut self.buffer), order.len());
@@ -289,7 +317,7 @@ impl EventLog {
         let mut taken = || -> Result<usize> {
             for (place, event) in events.iter().enumerate() {
                 event.check().map_err(|source| Error::BadEvent { number: place + 1, source })?;
-                match self.recognise(event, staged)? {
+                match self.recognise(event, &[&*staged])? {
                     Recognised::Nameless => {}
                     Recognised::Before => {
                         skipped.push(place);
@@ -302,9 +330,7 @@ impl EventLog {
                 }
                 record::write_event(event, &mut self.buffer);
                 if MOST_BATCH_BYTES < self.buffer.len() - at - RECORD_HEAD_BYTES {
-                    let most = crate::error::bytes(MOST_BATCH_BYTES as u64);
-                    let what = format!("the events are too many for one batch of at most {most}; send them in parts");
-                    return Err(Error::Request { what });
+                    return Err(too_many());
                 }
             }
             Ok(events.len() - skipped.len())
@@ -393,6 +419,13 @@ impl EventLog {
         }
     }
 
+    /// Whether the log is that of a manifest with this entry: not that of a graph that was loaded meanwhile.
+    #[must_use]
+    pub fn is_of(&self, live: &LiveEntry) -> bool {
+        let is_named = self.file.metadata().is_ok_and(|metadata| metadata.nlink() != 0);
+        is_named && live.first_log <= self.number && live.first_sequence <= self.next_sequence
+    }
+
     /// How many bytes the files have that the graph has not absorbed.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -422,6 +455,11 @@ impl EventLog {
     pub fn store(&self) -> &Path {
         &self.store
     }
+}
+
+fn too_many() -> Error {
+    let most = crate::error::bytes(MOST_BATCH_BYTES as u64);
+    Error::Request { what: format!("the events are too many for one batch of at most {most}; send them in parts") }
 }
 
 /// An error that several batches share.

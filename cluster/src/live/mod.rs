@@ -10,7 +10,7 @@
 //! the program that takes them. [`EventIds`] knows which events have come before. [`LiveGraph`] counts them by a differential
 //! [`Dataflow`]; [`Edits`] follows them one by one, and is what it is compared with. [`Changes`] is what they come to: new rows, by
 //! node number, and new nodes. [`compact()`] makes a new generation of a store of them: graph, labels, types, and every index
-//! repaired. [`Now`] is the graph with its events, for who asks meanwhile.
+//! repaired. [`Now`] is the graph with its events, for who asks meanwhile; [`Overlay`] is the same from batch to batch.
 
 mod record;
 
@@ -28,6 +28,8 @@ mod dataflow;
 
 mod graph;
 
+mod overlay;
+
 mod compact;
 
 mod now;
@@ -41,7 +43,10 @@ pub use edits::{Edited, Edits};
 pub use graph::{LiveGraph, Missing, Refused, Staged};
 pub use ids::{EventIds, MOST_IDS};
 pub use log::{Appended, EventLog, Fsync, LogOptions, Opened, Sealed};
+pub(crate) use now::replay;
 pub use now::{Now, waiting};
-pub use reading::{Batch, Batches, Checked, Torn, check};
+pub use overlay::{Overlaid, Overlay};
+pub(crate) use reading::check_from;
+pub use reading::{Batch, Batches, Checked, Torn, check, extent};
 pub use record::MOST_BATCH_BYTES;
-pub use taking::{Taken, Taker};
+pub use taking::{Absorbing, Taken, Taker, absorb};

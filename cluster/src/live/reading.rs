@@ -251,7 +251,8 @@ pub fn check(store: &Path, visit: &mut dyn FnMut(Batch) -> Result<()>) -> Result
     }
 }
 
-pub(super) fn check_from(
+/// The same for the log that a manifest speaks of.
+pub(crate) fn check_from(
     store: &Path,
     live: &LiveEntry,
     visit: &mut dyn FnMut(Batch) -> Result<()>,
@@ -286,6 +287,20 @@ pub(super) fn check_from(
         checked.next_sequence = file.next_sequence;
     }
     Ok(checked)
+}
+
+/// How far a log reaches: the number of its last file, and the bytes of all. What has the same extent as before has not grown.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn extent(store: &Path, live: &LiveEntry) -> Result<(u64, u64)> {
+    let (mut last, mut bytes) = (0, 0);
+    for number in numbers(store, live.first_log)? {
+        let path = store.join(log_file(number));
+        bytes += std::fs::metadata(&path).map_err(EngineError::io(&path, "look at"))?.len();
+        last = number;
+    }
+    Ok((last, bytes))
 }
 
 /// The numbers of the files of events from `first` on, ascending.

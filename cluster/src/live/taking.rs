@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use walkprint_engine::events::Event;
-use walkprint_engine::store::Store;
+use walkprint_engine::store::{LiveEntry, Manifest, Store};
 
-use super::compact::{CompactOptions, CompactOutcome, compact};
-use super::graph::{LiveGraph, Missing, Refused};
-use super::log::{EventLog, LogOptions, Opened};
+use super::changes::Changes;
+use super::compact::{CompactOptions, CompactOutcome, compact_if};
+use super::graph::{LiveGraph, Missing, Refused, Staged};
+use super::log::{Coming, EventLog, LogOptions, Opened, Sealed};
 use super::now::replay;
+use super::reading::check_from;
 use crate::build::BuildProgress;
 use crate::error::{Error, Result};
 
@@ -28,6 +30,38 @@ pub struct Taken {
     pub repeated: u64,
     /// Those that removed what was not there.
     pub missing: u64,
+    /// The sequence number of the event that comes next.
+    pub next_sequence: u64,
+}
+
+/// Events that a compaction absorbs: all that had come when it began.
+pub struct Absorbing {
+    changes: Changes,
+    sealed: Sealed,
+    events: u64,
+}
+
+impl Absorbing {
+    /// What they come to.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+}
+
+/// A batch that is good so far.
+struct Good<'e> {
+    at: usize,
+    events: &'e [Event],
+    fresh: Vec<&'e Event>,
+    missing: Missing,
+    taken: Taken,
 }
 
 impl Taker {
@@ -36,14 +70,22 @@ impl Taker {
     /// # Errors
     /// When another program takes events; when the graph lies in shards; when a file is damaged or missing.
     pub fn open(path: &Path, options: LogOptions, workers: usize) -> Result<(Taker, Opened)> {
-        let mut live = LiveGraph::open(&Store::open(path)?, workers)?;
-        let (log, opened) = EventLog::open(path, options, &mut |batch| replay(&mut live, &batch))?;
+        Taker::over(LiveGraph::open(&Store::open(path)?, workers)?, path, options)
+    }
+
+    /// The same for a graph that is open already; no event has been counted in it.
+    ///
+    /// # Errors
+    /// As [`Taker::open`]; [`Error::OtherGraph`] when the graph is no longer that of the store.
+    pub fn over(mut live: LiveGraph, path: &Path, options: LogOptions) -> Result<(Taker, Opened)> {
+        let opened = EventLog::open(path, options, &mut |batch| replay(&mut live, &batch));
         // Somebody may have published another graph before the log was locked.
         let digest = Store::open(path)?.manifest().graph.digest.clone();
         let own = format!("{:032x}", live.base().digest());
         if digest != own {
             return Err(Error::OtherGraph { store: path.to_owned(), expected: own, got: digest });
         }
+        let (log, opened) = opened?;
         Ok((Taker { log, live }, opened))
     }
 
@@ -53,16 +95,72 @@ impl Taker {
     /// When an event is none, cannot be, or came before with other content (its place is said); when the disk refuses. Nothing
     /// was taken then.
     pub fn take(&mut self, events: &[Event], missing: Missing) -> std::result::Result<Taken, Refused> {
-        let new = self.log.new_ones(events).map_err(|(place, why)| Refused { place, why })?;
-        let fresh = new.iter().map(|&place| &events[place]);
-        let at_home = |refused: Refused| Refused { place: new[refused.place], ..refused };
-        let staged = self.live.stage(fresh, missing).map_err(at_home)?;
-        let missing = staged.missing;
         let whole = |why| Refused { place: 0, why };
-        // It leaves out those that came before by itself.
-        self.log.append(events).map_err(whole)?;
-        self.live.commit(staged).map_err(whole)?;
-        Ok(Taken { taken: new.len() as u64, repeated: (events.len() - new.len()) as u64, missing })
+        let mut taken = self.take_each(&[(events, missing)]).map_err(whole)?;
+        taken.pop().expect("there is an outcome for each batch")
+    }
+
+    /// Takes several batches with one write to the disk, each as if they came one after the other: as a whole, or not at all.
+    /// Where the disk refuses, none is taken.
+    ///
+    /// # Errors
+    /// When what was kept cannot be counted, because the graph is damaged: it is in the log, and the taker must be opened anew.
+    /// What is wrong with one batch is the error of that batch: see [`Taker::take`].
+    pub fn take_each(&mut self, batches: &[(&[Event], Missing)]) -> Result<Vec<std::result::Result<Taken, Refused>>> {
+        let mut outcomes: Vec<std::result::Result<Taken, Refused>> = Vec::with_capacity(batches.len());
+        let (mut good, mut coming, mut staged) = (Vec::<Good<'_>>::new(), Coming::new(), Staged::default());
+        for (at, &(events, missing)) in batches.iter().enumerate() {
+            outcomes.push(Ok(Taken::default()));
+            let new = match self.log.new_behind(events, &coming) {
+                Ok(new) => new,
+                Err((place, why)) => {
+                    outcomes[at] = Err(Refused { place, why });
+                    continue;
+                }
+            };
+            let fresh: Vec<&Event> = new.places.iter().map(|&place| &events[place]).collect();
+            let before = staged.missing;
+            match self.live.stage_behind(std::mem::take(&mut staged), fresh.iter().copied(), missing) {
+                Ok(more) => {
+                    staged = more;
+                    coming.extend(new.ids);
+                    let taken = Taken {
+                        taken: fresh.len() as u64,
+                        repeated: (events.len() - fresh.len()) as u64,
+                        missing: staged.missing - before,
+                        next_sequence: 0,
+                    };
+                    good.push(Good { at, events, fresh, missing, taken });
+                }
+                Err(refused) => {
+                    outcomes[at] = Err(Refused { place: new.places[refused.place], ..refused });
+                    staged = self.staged_anew(&good).map_err(|refused| refused.why)?;
+                }
+            }
+        }
+        let slices: Vec<&[Event]> = good.iter().map(|one| one.events).collect();
+        let appended = self.log.append_each(&slices);
+        // They were checked, so that it is the disk that refuses, and then all of them.
+        let are_kept = appended.iter().all(Result::is_ok);
+        for (one, appended) in good.iter().zip(appended) {
+            outcomes[one.at] = match appended {
+                Ok(appended) => Ok(Taken { next_sequence: appended.sequence + appended.taken as u64, ..one.taken }),
+                Err(why) => Err(Refused { place: 0, why }),
+            };
+        }
+        if are_kept {
+            self.live.commit(staged)?;
+        }
+        Ok(outcomes)
+    }
+
+    /// Batches that were staged before, when one behind them was refused.
+    fn staged_anew(&mut self, good: &[Good<'_>]) -> std::result::Result<Staged, Refused> {
+        let mut staged = Staged::default();
+        for one in good {
+            staged = self.live.stage_behind(staged, one.fresh.iter().copied(), one.missing)?;
+        }
+        Ok(staged)
     }
 
     /// The log.
@@ -77,26 +175,89 @@ impl Taker {
         &self.live
     }
 
-    /// Makes a new generation of the store in which the graph has absorbed all that was taken: see [`compact()`]. None when there is
-    /// nothing to absorb. Ends the taking: the graph that events change is then another one.
+    /// The graph with what was taken, for who follows it.
+    pub fn live_mut(&mut self) -> &mut LiveGraph {
+        &mut self.live
+    }
+
+    /// Makes a new generation of the store in which the graph has absorbed all that was taken: see
+    /// [`compact()`](super::compact()). None when there is nothing to absorb. Ends the taking: the graph that events change is then
+    /// another one.
     ///
     /// # Errors
-    /// As [`compact()`]. The store is then as it was, and so are its events.
+    /// As [`compact()`](super::compact()). The store is then as it was, and so are its events.
     pub fn compact(
         mut self,
         options: &CompactOptions,
         progress: &Arc<BuildProgress>,
         tick: &mut dyn FnMut(&BuildProgress),
     ) -> Result<Option<CompactOutcome>> {
+        let Some(absorbing) = self.begin_compaction()? else { return Ok(None) };
+        let path = self.log.store().to_owned();
+        let entry = |generation| self.entry(&absorbing, generation);
+        let outcome = absorb(&path, &absorbing, entry, options, progress, tick)?;
+        if let Some(entry) = &outcome.manifest.live {
+            self.log.absorbed(entry);
+        }
+        Ok(Some(outcome))
+    }
+
+    /// What [`absorb`] absorbs: all that was taken so far; none when that is nothing. Events are taken all the while: they come into
+    /// another file of the log.
+    ///
+    /// # Errors
+    /// When the disk refuses, or the graph is damaged.
+    pub fn begin_compaction(&mut self) -> Result<Option<Absorbing>> {
         if self.log.events() == 0 {
             return Ok(None);
         }
-        let path = self.log.store().to_owned();
         let changes = self.live.changes()?;
         let sealed = self.log.rotate()?;
-        let entry = self.log.live_entry(&sealed, Store::open(&path)?.manifest().generation + 1)?;
-        let outcome = compact(&path, &changes, options, |next| next.live = Some(entry.clone()), progress, tick)?;
-        self.log.absorbed(&entry);
-        Ok(Some(outcome))
+        Ok(Some(Absorbing { changes, sealed, events: self.log.events() }))
     }
+
+    /// What the manifest of this generation has to say of the log, whose ids are written to the disk.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn entry(&self, absorbing: &Absorbing, generation: u64) -> Result<LiveEntry> {
+        self.log.live_entry(&absorbing.sealed, generation)
+    }
+
+    /// Goes on from another generation: `live` is its graph without any event, `entry` what its manifest says of the log. What the
+    /// graph has absorbed is forgotten, what it has not is counted anew. False where the log is no longer that of the store: there
+    /// is nothing to go on with.
+    ///
+    /// # Errors
+    /// When the log is damaged. The taker is then as it was.
+    pub fn renew(&mut self, mut live: LiveGraph, entry: &LiveEntry) -> Result<bool> {
+        if !self.log.is_of(entry) {
+            return Ok(false);
+        }
+        check_from(self.log.store(), entry, &mut |batch| replay(&mut live, &batch))?;
+        self.log.absorbed(entry);
+        self.live = live;
+        Ok(true)
+    }
+}
+
+/// Makes a new generation of a store that has absorbed events: see [`compact()`](super::compact()). `entry` says what the manifest of
+/// a generation has to say of the log: see [`Taker::entry`]. [`Taker::renew`] goes on from there.
+///
+/// # Errors
+/// As [`compact()`](super::compact()). The store is then as it was, and so are its events.
+pub fn absorb(
+    path: &Path,
+    absorbing: &Absorbing,
+    entry: impl FnOnce(u64) -> Result<LiveEntry>,
+    options: &CompactOptions,
+    progress: &Arc<BuildProgress>,
+    tick: &mut dyn FnMut(&BuildProgress),
+) -> Result<CompactOutcome> {
+    let edit = |next: &mut Manifest| {
+        // Not before: whoever publishes before this one sweeps away what its manifest does not list.
+        next.live = Some(entry(next.generation)?);
+        Ok(())
+    };
+    compact_if(path, &absorbing.changes, options, edit, progress, tick)
 }

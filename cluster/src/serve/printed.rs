@@ -45,6 +45,12 @@ pub struct Origin<'a> {
     pub name: &'a str,
     /// The generation of its manifest.
     pub generation: u64,
+    /// How many events count that this generation has not absorbed, where the store has a log of events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<u64>,
+    /// How many events count in all since the graph was loaded, where the store has a log of events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
 }
 
 /// An answer as it is printed; each result with the type of its node if it has one.

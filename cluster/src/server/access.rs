@@ -25,7 +25,7 @@ const LEAST_KEY_BYTES: usize = 16;
 pub enum Scope {
     /// Ask.
     Read,
-    /// Ask, and see and do what is the operator's: metrics, looking for new generations.
+    /// Ask, and see and do what is the operator's: metrics, looking for new generations, changing a store by events.
     Admin,
 }
 

@@ -12,15 +12,15 @@ use futures_util::StreamExt;
 use walkprint_engine::query::Method;
 
 use super::app::App;
-use super::catalog::Shelf;
 use super::compute::{Refusal, Turn};
 use super::incoming::{Arrival, JsonBody, Names};
 use super::metering::Stages;
 use super::problem::{Problem, ProblemBody};
 use super::reply::{self, AnswerBody, BatchBody};
 use super::request::{BatchRequest, QueryRequest};
+use super::shelf::Shelf;
 use super::world::World;
-use crate::serve::{Origin, Printed, Provenance};
+use crate::serve::{Printed, Provenance};
 
 /// One JSON object a line.
 const NDJSON: &str = "application/x-ndjson";
@@ -132,7 +132,7 @@ async fn attempt(
                     restart_prob: chosen.restart_prob,
                 },
                 took_us: Some(u64::try_from(answered.as_micros()).unwrap_or(u64::MAX)),
-                store: Some(Origin { name: shelf.name(), generation: world.generation() }),
+                store: Some(world.origin(shelf.name())),
                 explanation: explanation.as_ref(),
                 budgeted: None,
             };

@@ -11,12 +11,14 @@ use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
 use super::around::{Numbers, around};
-use super::catalog::{Catalog, Shelf};
+use super::catalog::Catalog;
+use super::compacting::begin_if_due;
 use super::compute::{Compute, Refusal};
 use super::metering::Metering;
 use super::problem::{Kind, Problem};
 use super::settings::Settings;
-use super::{answers, browse, health, local, openapi, recommending, retrieving};
+use super::shelf::Shelf;
+use super::{answers, browse, health, local, openapi, recommending, retrieving, updating};
 use crate::error::{Error, Result};
 
 /// See the [module](self).
@@ -172,6 +174,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/v1/stores/{store}/query/batch", post(answers::batch))
         .route("/v1/stores/{store}/recommend", post(recommending::recommend))
         .route("/v1/stores/{store}/retrieve", post(retrieving::retrieve))
+        .route("/v1/stores/{store}/edges", post(updating::edges))
+        .route("/v1/stores/{store}/compact", post(updating::compact))
         .route("/v1/local", post(local::local))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
@@ -207,6 +211,7 @@ pub(super) async fn look_after(app: Arc<App>) {
         let _ = app // a panic was reported by its hook
             .blocking(move || {
                 follower.catalog.follow();
+                follower.catalog.open_now().iter().for_each(|shelf| begin_if_due(&follower, shelf));
                 follower.metering.upkeep();
             })
             .await;

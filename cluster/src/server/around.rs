@@ -21,6 +21,9 @@ use super::problem::{Kind, Problem};
 
 /// The header by which a request and its lines in the log are known.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Pages that change a store.
+const EDGES: &str = "/v1/stores/{store}/edges";
+const COMPACT: &str = "/v1/stores/{store}/compact";
 /// The longest id that a client may give its request.
 const LONGEST_ID: usize = 64;
 
@@ -152,13 +155,17 @@ fn admit(app: &App, request: &Request, route: &str) -> Result<bool, Problem> {
     if keys.is_empty() {
         if app.settings.listen.ip().is_loopback() && !app.settings.insecure {
             expect_own_name(request)?;
+        } else if matches!(route, EDGES | COMPACT) && !app.settings.listen.ip().is_loopback() {
+            let what = "this server has no keys and is not for its own machine alone: everybody may ask, and nobody may change a \
+                        store; give it keys";
+            return Err(Problem::new(Kind::Forbidden, what));
         }
         return Ok(true);
     }
     let needed = match route {
         "/" | "/livez" | "/readyz" | "/healthz" | "/version" | "/openapi.json" | "none" => None,
         route if route.starts_with("/docs") || route.starts_with("/page") => None,
-        "/metrics" | "/v1/stores/{store}/refresh" => Some(Scope::Admin),
+        "/metrics" | "/v1/stores/{store}/refresh" | EDGES | COMPACT => Some(Scope::Admin),
         _ => Some(Scope::Read),
     };
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());

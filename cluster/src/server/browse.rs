@@ -12,14 +12,18 @@ use walkprint_engine::ids::NodeId;
 use walkprint_engine::index::IndexEntry;
 
 use super::app::App;
-use super::catalog::{Listed, Shelf};
+use super::catalog::Listed;
+use super::compacting::Told;
 use super::compute::Length;
 use super::incoming::{Arrival, Names, QueryString};
+use super::keeping::Kept;
 use super::problem::{Kind, Problem, ProblemBody};
 use super::reply::{
-    IndexBody, NeighborBody, NeighborsBody, NodeBody, NodesBody, RefusedBody, StoreBody, StoreListed, StoresBody,
+    IndexBody, LiveBody, NeighborBody, NeighborsBody, NodeBody, NodesBody, RefusedBody, StoreBody, StoreListed,
+    StoresBody,
 };
-use super::world::World;
+use super::shelf::Shelf;
+use super::world::{Counted, World};
 
 /// The most that a list gives at once.
 const MOST_LISTED: usize = 1000;
@@ -88,13 +92,13 @@ pub(super) async fn stores(
     let lister = Arc::clone(&app);
     let (listed, more) = app.blocking(move || lister.catalog.list(after.as_deref(), limit)).await??;
     let describe = |Listed { name, world }: Listed| {
-        let size = world.as_ref().map(|world| &world.manifest().graph.report);
+        let size = world.as_ref().map(|world| world.graph());
         StoreListed {
             name,
             open: world.is_some(),
             generation: world.as_ref().map(|world| world.generation()),
-            nodes: size.map(|report| report.nodes),
-            edges: size.map(|report| report.edges),
+            nodes: size.map(|graph| graph.nodes() as u64),
+            edges: size.map(|graph| graph.edges() as u64),
         }
     };
     Ok(Json(StoresBody { stores: listed.into_iter().map(describe).collect(), more }))
@@ -160,16 +164,26 @@ fn described(shelf: &Shelf, is_admin: bool) -> StoreBody {
     StoreBody {
         name: shelf.name().to_owned(),
         generation: world.generation(),
-        nodes: manifest.graph.report.nodes,
-        edges: manifest.graph.report.edges,
+        nodes: world.graph().nodes() as u64,
+        edges: world.graph().edges() as u64,
         weighted: world.graph().is_weighted(),
         graph_digest: manifest.graph.digest.clone(),
         integer_ids: world.labels().are_integers(),
         node_types: world.kinds().into_iter().flat_map(|kinds| kinds.node_kinds()).map(str::to_owned).collect(),
         edge_types: world.kinds().into_iter().flat_map(|kinds| kinds.all_edge_kinds()).map(str::to_owned).collect(),
         indexes: manifest.indexes.iter().map(index).collect(),
+        live: live(shelf, &world, is_admin),
         refused: refused(shelf, is_admin),
     }
+}
+
+fn live(shelf: &Shelf, world: &World, is_admin: bool) -> Option<LiveBody> {
+    let Counted { events: waiting, sequence } = world.counted();
+    let sequence = sequence?;
+    let Kept { changed_rows, new_nodes, log_bytes, taking } = shelf.keeper().kept();
+    let Told { running: compacting, done: compactions, failed } = shelf.compacting.told();
+    let failed = failed.filter(|_| is_admin);
+    Some(LiveBody { waiting, sequence, changed_rows, new_nodes, taking, log_bytes, compacting, compactions, failed })
 }
 
 /// Nodes whose ids begin with some text.

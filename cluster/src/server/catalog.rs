@@ -1,159 +1,29 @@
-//! Which stores there are, which of them are open, and which generation of each answers.
+//! Which stores there are, and which of them are open.
 //!
 //! Named stores are opened when the server starts, and stay open. Those of a directory, one a tenant say, are opened when they are
 //! first asked for; the one that was not asked for longest is closed when too many are open. **Names cannot lead out of a
 //! directory**: they are checked letter by letter before any path is made of them. (Test: below, and `tests/tests/server_bad_input.rs`.)
-//!
-//! **A new generation takes over between requests**: a thread looks at the manifests about once a second, opens what has changed
-//! beside what is there, compares every new byte with its checksum, and only then swaps. What is broken is refused, said in the log and
-//! by `/readyz`, and the old generation goes on. (Test: `tests/tests/server_generations.rs`.)
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use lru::LruCache;
 use walkprint_engine::error::Error as EngineError;
 use walkprint_engine::store::{MANIFEST, Store};
 
 use super::problem::{Kind, Problem};
 use super::settings::Offer;
+use super::shelf::Shelf;
 use super::world::World;
-use crate::error::{Error, Result, in_full};
+use crate::error::{Error, Result};
 
 /// The longest name of a store.
 const LONGEST_NAME: usize = 128;
 /// What the directories of stores end with that a directory of stores offers.
 const SUFFIX: &str = ".wp";
-/// How often opening is tried again when a newer generation is published meanwhile, and its files lose their names.
-const TRIES: usize = 5;
-
-/// What tells one manifest from the next without reading it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Signature {
-    bytes: u64,
-    modified: Option<SystemTime>,
-    inode: u64,
-}
-
-impl Signature {
-    fn of(store: &Path) -> Option<Signature> {
-        let metadata = std::fs::metadata(store.join(MANIFEST)).ok()?;
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
-        #[cfg(not(unix))]
-        let inode = 0;
-        Some(Signature { bytes: metadata.len(), modified: metadata.modified().ok(), inode })
-    }
-}
-
-/// A generation that was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refused {
-    /// When, in seconds since 1970.
-    pub(super) at: u64,
-    /// Why, in full.
-    pub(super) why: String,
-}
-
-/// What following has seen of a store.
-struct Seen {
-    signature: Option<Signature>,
-    refused: Option<Refused>,
-}
-
-/// An open store.
-pub(super) struct Shelf {
-    name: String,
-    path: PathBuf,
-    world: ArcSwap<World>,
-    seen: Mutex<Seen>,
-}
-
-impl Shelf {
-    fn open(name: &str, path: &Path) -> std::result::Result<Shelf, EngineError> {
-        let mut tries = 0;
-        loop {
-            let signature = Signature::of(path);
-            match World::open(path) {
-                Ok(world) => {
-                    return Ok(Shelf {
-                        name: name.to_owned(),
-                        path: path.to_owned(),
-                        world: ArcSwap::from_pointee(world),
-                        seen: Mutex::new(Seen { signature, refused: None }),
-                    });
-                }
-                Err(error) if tries == TRIES || signature == Signature::of(path) => return Err(error),
-                Err(_) => tries += 1,
-            }
-        }
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The generation that answers now.
-    pub(super) fn world(&self) -> Arc<World> {
-        self.world.load_full()
-    }
-
-    /// What was refused last, unless something better came after it.
-    pub(super) fn refused(&self) -> Option<Refused> {
-        self.seen().refused.clone()
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Looks for a new generation and moves on to it if it is whole. Cost: a look at the manifest; if it has changed, every new
-    /// file is read.
-    pub(super) fn follow(&self) {
-        let mut seen = self.seen();
-        for _ in 0..=TRIES {
-            let signature = Signature::of(&self.path);
-            if signature == seen.signature {
-                return;
-            }
-            let old = self.world();
-            let opened = World::open_verified(&self.path, old.manifest()).and_then(|world| {
-                // Nobody is to wait for what was there already.
-                if old.is_warm() {
-                    world.warm_up()?;
-                }
-                Ok(world)
-            });
-            match opened {
-                Ok(world) => {
-                    let (from, to) = (old.generation(), world.generation());
-                    self.world.store(Arc::new(world));
-                    *seen = Seen { signature, refused: None };
-                    tracing::info!(store = self.name, from, to, "moved on to a new generation");
-                    return;
-                }
-                Err(_) if signature != Signature::of(&self.path) => {} // a newer one is there already
-                Err(error) => {
-                    let why = in_full(&error);
-                    let generation = old.generation();
-                    tracing::error!(
-                        store = self.name,
-                        generation,
-                        error = why,
-                        "refused a new generation; the old one goes on"
-                    );
-                    let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
-                    *seen = Seen { signature, refused: Some(Refused { at, why }) };
-                    return;
-                }
-            }
-        }
-    }
-}
 
 /// What a list of stores says of one.
 pub(super) struct Listed {
@@ -204,7 +74,8 @@ impl Catalog {
     /// itself. Cost: 20 to 30 ns an edge of each.
     pub(super) fn warm_up(&self) {
         for (name, shelf) in &self.named {
-            if let Err(error) = shelf.world().warm_up() {
+            let base = Arc::clone(shelf.keeper().base());
+            if let Err(error) = base.warm_up() {
                 tracing::error!(store = name, error = in_full(&error), "questions that grow wide cannot be answered");
             }
         }
@@ -247,6 +118,9 @@ impl Catalog {
         }
         let shelf = Arc::new(Shelf::open(name, &path)?);
         let closed = self.tenants().push(name.to_owned(), Arc::clone(&shelf));
+        if let Some((_, shelf)) = &closed {
+            shelf.close();
+        }
         tracing::info!(store = name, closed = closed.map(|(name, _)| name), "opened a store");
         Ok(shelf)
     }
@@ -290,12 +164,23 @@ impl Catalog {
     /// Looks for new generations of all open stores; closes those of directories that are gone.
     pub(super) fn follow(&self) {
         for shelf in self.open_now() {
-            if !self.named.contains_key(shelf.name()) && !shelf.path.join(MANIFEST).exists() {
+            if !self.named.contains_key(shelf.name()) && !shelf.path().join(MANIFEST).exists() {
                 self.tenants().pop(shelf.name());
+                shelf.close();
                 tracing::info!(store = shelf.name(), "closed a store that is gone");
             } else {
                 shelf.follow();
             }
+        }
+    }
+
+    /// Takes no more events, and gives what absorbs them a moment to give up: whenever it ends, nothing is lost.
+    pub(super) fn stop(&self, within: Duration) {
+        let (shelves, until) = (self.open_now(), Instant::now() + within);
+        shelves.iter().for_each(|shelf| shelf.intake.close());
+        shelves.iter().for_each(|shelf| shelf.compacting.stop());
+        while shelves.iter().any(|shelf| !shelf.compacting.is_idle()) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 

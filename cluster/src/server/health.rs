@@ -25,7 +25,7 @@ pub(super) async fn livez() -> &'static str {
     responses((status = 200, body = ReadyBody), (status = 503, body = ReadyBody, description = "The server is stopping"))
 )]
 pub(super) async fn readyz(State(app): State<Arc<App>>, arrival: Arrival) -> (StatusCode, Json<ReadyBody>) {
-    let ready = |shelf: &Arc<super::catalog::Shelf>| StoreReady {
+    let ready = |shelf: &Arc<super::shelf::Shelf>| StoreReady {
         name: shelf.name().to_owned(),
         generation: shelf.world().generation(),
         refused: refused(shelf, true),

@@ -44,7 +44,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
     }
 }
 
-fn expect_json(request: &Request) -> Result<(), Problem> {
+/// Refuses a body that is not said to be JSON.
+pub(super) fn expect_json(request: &Request) -> Result<(), Problem> {
     let given = request.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let kind = given.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if kind == "application/json" || kind.starts_with("application/") && kind.ends_with("+json") {
@@ -54,7 +55,8 @@ fn expect_json(request: &Request) -> Result<(), Problem> {
     Err(Problem::new(Kind::NotJson, format!("send the header `Content-Type: application/json`; it says {got}")))
 }
 
-async fn read(request: Request, most: usize, deadline: Option<Instant>) -> Result<Vec<u8>, Problem> {
+/// Reads a body of at most so many bytes.
+pub(super) async fn read(request: Request, most: usize, deadline: Option<Instant>) -> Result<Vec<u8>, Problem> {
     let too_large = || {
         let what = format!("this server takes bodies of at most {most} bytes; send less at a time");
         Problem::new(Kind::TooLarge, what)

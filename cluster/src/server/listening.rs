@@ -113,6 +113,7 @@ async fn run(
     };
     served.map_err(refused)?;
     after.abort();
+    app.catalog.stop(END_WITHIN);
     app.compute.end();
     Ok(Served { cut: app.were_cut() })
 }

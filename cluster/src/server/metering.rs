@@ -8,10 +8,14 @@
 //! | `walkprint_answers_total` | `method` | questions by the method that was chosen |
 //! | `walkprint_seeds` | | seeds of a question, histogram |
 //! | `walkprint_rejected_total` | `cause` | requests that were not answered, by the name of the problem |
-//! | `walkprint_queue_length` | `queue`: short, long | what waits for a thread |
+//! | `walkprint_events_total` | `outcome`: taken, repeated, refused | events that were sent; a batch that is refused counts once |
+//! | `walkprint_absorb_seconds` | | what it took to keep and count the batches that were taken together, histogram |
+//! | `walkprint_compactions_total` | `outcome`: done, failed | generations that were made to absorb events |
+//! | `walkprint_queue_length` | `queue`: short, long, events | what waits for a thread, or to be taken |
 //! | `walkprint_requests_under_way`, `walkprint_connections` | | at this moment |
 //! | `walkprint_open_stores` | | stores that are open |
 //! | `walkprint_store_generation` | `store` | the generation that answers |
+//! | `walkprint_store_events` | `store` | events that count and that this generation has not absorbed |
 //! | `walkprint_store_refused` | `store` | 1 while a newer generation was refused |
 //! | `walkprint_mapped_bytes` | `store`, `state`: mapped, resident | memory maps of its files |
 //! | `walkprint_resident_bytes` | | the whole process |
@@ -24,8 +28,11 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use walkprint_engine::query::Method;
 
 use super::app::App;
-use super::catalog::Shelf;
+use super::intake::Receipt;
+use super::problem::Problem;
 use super::residency::{self, Mapped};
+use super::shelf::Shelf;
+use super::world::Counted;
 use crate::telemetry::resident_bytes;
 
 /// Bounds of the buckets of times, in seconds.
@@ -124,6 +131,31 @@ impl Metering {
         }
     }
 
+    /// Batches of events that were taken together, or not.
+    pub(super) fn absorbed(&self, outcomes: &[Result<Receipt, Problem>], took: Duration) {
+        let (mut taken, mut repeated, mut refused) = (0, 0, 0);
+        for outcome in outcomes {
+            match outcome {
+                Ok(receipt) => (taken, repeated) = (taken + receipt.taken.taken, repeated + receipt.taken.repeated),
+                Err(_) => refused += 1,
+            }
+        }
+        metrics::with_local_recorder(&self.recorder, || {
+            for (outcome, count) in [("taken", taken), ("repeated", repeated), ("refused", refused)] {
+                metrics::counter!("walkprint_events_total", "outcome" => outcome).increment(count);
+            }
+            metrics::histogram!("walkprint_absorb_seconds").record(took.as_secs_f64());
+        });
+    }
+
+    /// A compaction that came to its end, or did not.
+    pub(super) fn compacted(&self, is_done: bool) {
+        let outcome = if is_done { "done" } else { "failed" };
+        metrics::with_local_recorder(&self.recorder, || {
+            metrics::counter!("walkprint_compactions_total", "outcome" => outcome).increment(1);
+        });
+    }
+
     /// Keeps histograms from growing; to be called about once a second.
     pub(super) fn upkeep(&self) {
         self.handle.run_upkeep();
@@ -140,6 +172,8 @@ impl Metering {
         metrics::with_local_recorder(&self.recorder, || {
             metrics::gauge!("walkprint_queue_length", "queue" => "short").set(short as f64);
             metrics::gauge!("walkprint_queue_length", "queue" => "long").set(long as f64);
+            let events: usize = shelves.iter().map(|shelf| shelf.intake.len()).sum();
+            metrics::gauge!("walkprint_queue_length", "queue" => "events").set(events as f64);
             metrics::gauge!("walkprint_open_stores").set(shelves.len() as f64);
             metrics::gauge!("walkprint_resident_bytes").set(resident_bytes() as f64);
         });
@@ -151,10 +185,14 @@ impl Metering {
 /// behind; a registry of numbers would keep all that it ever had. (Test: `tests/tests/server_generations.rs`.) Names of stores have no sign that
 /// would have to be escaped.
 fn of_stores(shelves: &[Arc<Shelf>], maps: &[Mapped]) -> String {
-    let (mut generations, mut refusals, mut mapped) = (String::new(), String::new(), String::new());
+    let (mut generations, mut refusals, mut mapped, mut events) =
+        (String::new(), String::new(), String::new(), String::new());
     for (shelf, maps) in shelves.iter().zip(maps) {
         let (name, refused) = (shelf.name(), u8::from(shelf.refused().is_some()));
         generations += &format!("walkprint_store_generation{{store=\"{name}\"}} {}\n", shelf.world().generation());
+        if let Counted { events: waiting, sequence: Some(_) } = shelf.world().counted() {
+            events += &format!("walkprint_store_events{{store=\"{name}\"}} {waiting}\n");
+        }
         refusals += &format!("walkprint_store_refused{{store=\"{name}\"}} {refused}\n");
         for (state, bytes) in [("mapped", maps.mapped), ("resident", maps.resident)] {
             mapped += &format!("walkprint_mapped_bytes{{store=\"{name}\",state=\"{state}\"}} {bytes}\n");
@@ -162,6 +200,7 @@ fn of_stores(shelves: &[Arc<Shelf>], maps: &[Mapped]) -> String {
     }
     [
         ("walkprint_store_generation", "The generation that answers", generations),
+        ("walkprint_store_events", "Events that this generation has not absorbed", events),
         ("walkprint_store_refused", "1 while a newer generation was refused", refusals),
         ("walkprint_mapped_bytes", "Memory maps of a store's files", mapped),
     ]
@@ -178,7 +217,13 @@ fn describe() {
     metrics::describe_counter!("walkprint_answers_total", "Questions by the method that was chosen");
     metrics::describe_histogram!("walkprint_seeds", "Seeds of a question");
     metrics::describe_counter!("walkprint_rejected_total", "Requests that were not answered, by cause");
-    metrics::describe_gauge!("walkprint_queue_length", "What waits for a thread");
+    metrics::describe_counter!("walkprint_events_total", "Events that were sent, by what became of them");
+    metrics::describe_histogram!(
+        "walkprint_absorb_seconds",
+        "Keeping and counting batches of events that were taken together"
+    );
+    metrics::describe_counter!("walkprint_compactions_total", "Generations that were made to absorb events");
+    metrics::describe_gauge!("walkprint_queue_length", "What waits for a thread, or to be taken");
     metrics::describe_gauge!("walkprint_requests_under_way", "Requests that are being answered");
     metrics::describe_gauge!("walkprint_connections", "Open connections");
     metrics::describe_gauge!("walkprint_open_stores", "Stores that are open");

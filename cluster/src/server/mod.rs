@@ -18,7 +18,17 @@ mod problem;
 
 mod compute;
 
+mod base;
+
 mod world;
+
+mod keeping;
+
+mod intake;
+
+mod compacting;
+
+mod shelf;
 
 mod catalog;
 
@@ -40,6 +50,8 @@ mod recommending;
 
 mod retrieving;
 
+mod updating;
+
 mod browse;
 
 mod health;
@@ -60,4 +72,5 @@ pub use problem::ProblemBody;
 pub use recommending::{RecommendBody, RecommendRequest, RecommendedItem};
 pub use reply::*;
 pub use request::{BatchRequest, DebiasBy, DebiasRequest, ExplainRequest, ExplainWith, Popularity, QueryRequest, Seed};
-pub use settings::{Bounds, Offer, Settings};
+pub use settings::{Bounds, Offer, Settings, Updates};
+pub use updating::{CompactBody, MissingEvents, UpdateBody, UpdateRequest};

@@ -11,7 +11,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::app::App;
 use super::request::{DebiasBy, ExplainWith};
-use super::{answers, browse, health, local, recommending, retrieving};
+use super::{answers, browse, health, local, recommending, retrieving, updating};
 
 /// A seed.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -89,6 +89,47 @@ pub(super) struct NamedEdgeSchema {
     kind: Option<String>,
 }
 
+/// An event: of an edge (source and target), of an interaction (user_id and item_id), or of a node.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Event)]
+pub(super) struct EventSchema {
+    /// What happens [default: add].
+    #[serde(default)]
+    op: OperationSchema,
+    /// The node that an edge leaves.
+    source: Option<IdSchema>,
+    /// The node that an edge leads to.
+    target: Option<IdSchema>,
+    /// A user, with an item: nodes `user:ID` and `item:ID`, and edges both ways.
+    user_id: Option<IdSchema>,
+    /// An item, with a user.
+    item_id: Option<IdSchema>,
+    /// A node.
+    node: Option<IdSchema>,
+    /// The weight of an edge, at least 0: what is added, taken away, or set.
+    #[schema(minimum = 0)]
+    weight: Option<f64>,
+    /// The type of the edge or node.
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    /// When it happened, in seconds.
+    time: Option<f64>,
+    /// The sender's name for the event: one that comes again counts once.
+    event_id: Option<IdSchema>,
+}
+
+/// What an event does.
+#[derive(Serialize, Deserialize, ToSchema, Default)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Operation)]
+pub(super) enum OperationSchema {
+    #[default]
+    Add,
+    Remove,
+    Set,
+}
+
 /// How a question is answered: the cheapest that fits; the seeds' own walks only; pushing, then walks; passes over all edges; to a
 /// residual.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -147,6 +188,8 @@ pub(super) enum ExplainSchema {
         recommending::recommend,
         local::local,
         retrieving::retrieve,
+        updating::edges,
+        updating::compact,
         browse::stores,
         browse::store,
         browse::refresh,

@@ -54,6 +54,16 @@ pub(super) enum Kind {
     NothingLeft,
     /// The index cannot answer it so.
     Unanswerable,
+    /// An event that cannot be.
+    EventRefused,
+    /// An event came before with other content.
+    EventChanged,
+    /// Another program takes events.
+    EventsLocked,
+    /// Too many events wait.
+    EventsWait,
+    /// Events cannot be kept.
+    Log,
     /// There is too much to do.
     Busy,
     /// The server is going down.
@@ -87,6 +97,11 @@ impl Kind {
             Kind::UnknownType => ("unknown-type", StatusCode::NOT_FOUND, "There is no such type"),
             Kind::NothingLeft => ("nothing-left", StatusCode::UNPROCESSABLE_ENTITY, "Filters leave no result"),
             Kind::Unanswerable => ("unanswerable", StatusCode::UNPROCESSABLE_ENTITY, "This store cannot answer it so"),
+            Kind::EventRefused => ("event-refused", StatusCode::UNPROCESSABLE_ENTITY, "An event cannot be"),
+            Kind::EventChanged => ("event-changed", StatusCode::CONFLICT, "An event came before and is another one"),
+            Kind::EventsLocked => ("events-locked", StatusCode::CONFLICT, "Another program takes events"),
+            Kind::EventsWait => ("events-wait", StatusCode::TOO_MANY_REQUESTS, "Too many events wait"),
+            Kind::Log => ("log", StatusCode::SERVICE_UNAVAILABLE, "Events cannot be kept"),
             Kind::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE, "The server is busy"),
             Kind::Stopping => ("stopping", StatusCode::SERVICE_UNAVAILABLE, "The server is stopping"),
             Kind::Timeout => ("timeout", StatusCode::GATEWAY_TIMEOUT, "The answer took too long"),
@@ -168,6 +183,11 @@ impl Problem {
     pub(super) fn inside(self, part: &str) -> Problem {
         let field = self.field.map_or(part.to_owned(), |field| format!("{part}.{field}"));
         Problem { detail: format!("{field}: {}", self.detail), field: Some(field), ..self }
+    }
+
+    /// The same problem of a line of a request.
+    pub(super) fn of_line(self, line: u64) -> Problem {
+        Problem { detail: format!("line {line}: {}", self.detail), ..self }
     }
 
     pub(super) fn about(self, id: impl Into<String>) -> Problem {
@@ -260,6 +280,10 @@ impl From<Error> for Problem {
         match error {
             Error::Engine(error) => error.into(),
             Error::Request { what } => Problem::new(Kind::Unanswerable, what),
+            Error::LogDamaged { .. } => {
+                tracing::error!(error = in_full(&error), "the events of a store cannot be read");
+                Problem::new(Kind::Store, "the store's log of events is damaged; the server's log says where")
+            }
             other => {
                 tracing::error!(error = in_full(&other), "a request failed");
                 Problem::new(Kind::Internal, "the server failed; its log says why")

@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 use walkprint_engine::query::Method;
 
 use super::app::App;
-use super::catalog::Shelf;
 use super::compute::{Length, Turn};
 use super::incoming::{Arrival, JsonBody, Names};
 use super::metering::Stages;
@@ -19,6 +18,7 @@ use super::problem::{Kind, Problem, ProblemBody};
 use super::reply::{json_response, printed};
 use super::request::{Id, Seed};
 use super::settings::Bounds;
+use super::shelf::Shelf;
 use super::world::World;
 use crate::choice::Wanted;
 use crate::recommend::{Audience, ModelKind, PRESETS, Person, Pick, Recommender, Settings, personalized};

@@ -131,6 +131,12 @@ pub struct StoreUsed {
     pub name: String,
     /// Its generation.
     pub generation: u64,
+    /// How many events count that this generation has not absorbed; none where events have never come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<u64>,
+    /// How many events count in all since the graph was loaded; none where events have never come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
 }
 
 /// Why these are the results.
@@ -306,9 +312,37 @@ pub struct StoreBody {
     pub edge_types: Vec<String>,
     /// Its indexes by name.
     pub indexes: Vec<IndexBody>,
+    /// Its events; none where events have never come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveBody>,
     /// A newer generation that was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<RefusedBody>,
+}
+
+/// The events of a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LiveBody {
+    /// How many events the graph in the store has not absorbed. They count all the same.
+    pub waiting: u64,
+    /// How many have come since the graph was loaded.
+    pub sequence: u64,
+    /// Rows that differ from those in the store.
+    pub changed_rows: u64,
+    /// Nodes that are new.
+    pub new_nodes: u64,
+    /// Whether this server takes the events; if not, another program may.
+    pub taking: bool,
+    /// The bytes of the log, where this server takes the events.
+    pub log_bytes: u64,
+    /// Whether the graph is absorbing events.
+    pub compacting: bool,
+    /// How often this server has had events absorbed.
+    pub compactions: u64,
+    /// Why that failed the last time, if it did; for operators only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
 }
 
 /// An index of a store.

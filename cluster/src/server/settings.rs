@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::access::Keys;
+use crate::live::Fsync;
 
 /// What is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Settings {
     pub follow: Duration,
     /// How much a request may ask for.
     pub bounds: Bounds,
+    /// How events are taken.
+    pub updates: Updates,
     /// The longest that a request may take from its first byte to the last of its answer.
     pub timeout: Duration,
     /// The most requests that wait for a thread, apart from batches; as many batches' questions and costly ones.
@@ -66,6 +69,43 @@ pub struct Bounds {
     pub edges: usize,
 }
 
+/// How events are taken. Memory: some 500 bytes an event that waits, besides the graph with its events: 4 bytes an edge (8 to
+/// 12 where there are weights) and 8 a node, twice while a batch is taken; and what [`Bounds::body_bytes`] allows four times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Updates {
+    /// The most events of a request.
+    pub events: usize,
+    /// The most batches that wait to be taken, for each store.
+    pub queue: usize,
+    /// The most events that the graph of a store has not absorbed.
+    pub waiting: u64,
+    /// The most bytes of a store's log of events, about.
+    pub log_bytes: u64,
+    /// Whether a batch is on the disk before it is acknowledged.
+    pub fsync: Fsync,
+    /// From so many events on that the graph has not absorbed, it absorbs them by itself; 0: never.
+    pub compact_after: u64,
+    /// Threads that walk for that.
+    pub compact_workers: usize,
+    /// The most memory that those walks may hold, in bytes.
+    pub compact_memory: u64,
+}
+
+impl Default for Updates {
+    fn default() -> Self {
+        Updates {
+            events: 100_000,
+            queue: 256,
+            waiting: 1_000_000,
+            log_bytes: 1 << 30,
+            fsync: Fsync::default(),
+            compact_after: 100_000,
+            compact_workers: 1,
+            compact_memory: 4 << 30,
+        }
+    }
+}
+
 impl Default for Bounds {
     fn default() -> Self {
         Bounds { body_bytes: 16 << 20, seeds: 100_000, top: 100_000, queries: 10_000, edges: 200_000 }
@@ -84,6 +124,7 @@ impl Default for Settings {
             open_stores: 64,
             follow: Duration::from_secs(1),
             bounds: Bounds::default(),
+            updates: Updates::default(),
             timeout: Duration::from_secs(30),
             queue: 1024,
             connections: 4096,

@@ -1,7 +1,8 @@
-//! One generation of one store, open and ready to answer.
+//! One generation of one store, with the events that count in it, open and ready to answer.
 //!
 //! A world never changes: graph, labels, types and all indexes are mapped when it is opened, so that it goes on when a newer
-//! generation takes its place and its files lose their names. **An answer is of one world, from its first byte to its last**: a
+//! generation takes its place and its files lose their names. Where events have come since, graph, labels and types are what they
+//! have become, in memory, and the indexes those of what they were: each batch of events makes another world. **An answer is of one world, from its first byte to its last**: a
 //! request holds on to the world that it began with. (Test: `tests/tests/server_generations.rs`.)
 //!
 //! An [`Answerer`] borrows from graph and index and keeps room for its numbers; a *seat* holds one together with what it borrows
@@ -15,32 +16,44 @@ use std::sync::{Arc, Mutex, PoisonError};
 use roaring::RoaringBitmap;
 use self_cell::self_cell;
 use walkprint_engine::error::Result as EngineResult;
-use walkprint_engine::graph::{Graph, Inflow, SharedInflow};
-use walkprint_engine::index::{Index, IndexEntry};
-use walkprint_engine::kinds::{KindFile, Kinds};
+use walkprint_engine::graph::{Graph, SharedInflow};
+use walkprint_engine::index::IndexEntry;
+use walkprint_engine::kinds::Kinds;
 use walkprint_engine::labels::Labels;
 use walkprint_engine::passages::Passages;
-use walkprint_engine::query::{Answerer, Crew};
+use walkprint_engine::query::{Answerer, ChangedRows, Crew};
 use walkprint_engine::retrieval::Retriever;
-use walkprint_engine::store::{Manifest, Store};
+use walkprint_engine::store::Manifest;
 
+use super::base::Base;
 use crate::choice::{Wanted, choose_entry};
 use crate::error::Result;
+use crate::live::Overlaid;
 use crate::recommend::Audience;
+use crate::serve::Origin;
 
 /// Restart probabilities without an index for which seats are kept: each keeps some ten bytes a node.
 const MOST_ODD_SEATS: usize = 4;
 
-/// What is mapped of a store.
+/// What is answered from.
 struct Ground {
+    base: Arc<Base>,
     graph: Graph,
     labels: Labels,
     kinds: Option<Kinds>,
-    passages: Option<Passages>,
-    /// In the order of the manifest.
-    indexes: Vec<Index>,
+    /// What differs from the graph that the indexes are of, once there were events.
+    changes: Option<ChangedRows>,
     /// The graph turned round, as questions that grow wide need it.
     inflow: Arc<SharedInflow>,
+}
+
+/// Which events count in answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Counted {
+    /// Those that the graph in the store has not absorbed.
+    pub(super) events: u64,
+    /// All since the graph was loaded: the sequence number of the event that comes next. None where there is no log of events.
+    pub(super) sequence: Option<u64>,
 }
 
 /// Which index answers, by its place in the manifest, and the restart probability.
@@ -83,8 +96,8 @@ type SeatKind = (Option<usize>, u64);
 
 /// See the [module](self).
 pub(super) struct World {
-    store: Store,
     ground: Arc<Ground>,
+    counted: Counted,
     seats: Mutex<HashMap<SeatKind, Vec<Seat>>>,
     /// What makes seeds of questions in words, once one was asked.
     retriever: Mutex<Option<Arc<Retriever>>>,
@@ -95,77 +108,58 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Opens everything that a store's manifest lists. Cost: heads of files are read, and the ids once where they are strings.
-    ///
-    /// # Errors
-    /// When there is no store, or a file is not the one that the manifest lists.
-    pub(super) fn open(path: &Path) -> EngineResult<World> {
-        World::of(Store::open(path)?)
+    /// A generation as it is in the store.
+    pub(super) fn of(base: Arc<Base>, counted: Counted) -> World {
+        let (graph, labels, kinds) = (base.graph.clone(), base.labels.clone(), base.kinds.clone());
+        let inflow = Arc::clone(&base.inflow);
+        World::on(Ground { base, graph, labels, kinds, changes: None, inflow }, counted)
     }
 
-    fn of(store: Store) -> EngineResult<World> {
-        let (graph, labels, kinds) = (store.graph()?, store.labels()?, store.kinds()?);
-        let passages = store.passages()?;
-        if let Ok(events @ 1..) = crate::live::waiting(&store) {
-            let store = store.path().display().to_string();
-            tracing::warn!(store, events, "events do not count here before `walkprint compact` has absorbed them");
+    /// A generation with events that have come since, after the world `before` of the same generation. Cost: nothing is read; what
+    /// was found out about nodes is found out again only where it may have changed.
+    pub(super) fn after(before: &World, overlaid: Overlaid, counted: Counted) -> World {
+        let Overlaid { graph, labels, kinds, changes, moved, same_nodes } = overlaid;
+        let base = Arc::clone(&before.ground.base);
+        let world =
+            World::on(Ground { base, graph, labels, kinds, changes: Some(changes), inflow: Arc::default() }, counted);
+        if same_nodes {
+            let known = locked(&before.of_type).clone();
+            *locked(&world.of_type) = known;
+            let retriever = locked(&before.retriever).clone();
+            // It knows the names of nodes, and what edges of passages lead to.
+            let is_touched = |retriever: &Arc<Retriever>| {
+                let passages = retriever.mentions().passages();
+                moved.iter().any(|&node| passages.contains(node))
+            };
+            *locked(&world.retriever) = retriever.filter(|retriever| !is_touched(retriever));
         }
-        let entries = store.manifest().indexes.iter();
-        let indexes = entries.map(|entry| store.index(&entry.name, &graph)).collect::<EngineResult<Vec<_>>>()?;
-        let ground = Arc::new(Ground { graph, labels, kinds, passages, indexes, inflow: Arc::default() });
-        Ok(World {
-            store,
-            ground,
+        world
+    }
+
+    fn on(ground: Ground, counted: Counted) -> World {
+        World {
+            ground: Arc::new(ground),
+            counted,
             seats: Mutex::default(),
             retriever: Mutex::default(),
             of_type: Mutex::default(),
             audience: Mutex::default(),
-        })
+        }
     }
 
-    /// Opens what a store holds now, after every file that is not in `old` too has been compared with its checksums. Cost: the
-    /// new files are read.
-    ///
-    /// # Errors
-    /// As [`World::open`], and when any byte is not the one that was written.
-    pub(super) fn open_verified(path: &Path, old: &Manifest) -> EngineResult<World> {
-        let store = Store::open(path)?;
-        let (new, old_graph) = (&store.manifest().graph, &old.graph);
-        let world = World::of(store.clone())?;
-        if (&new.file, &new.digest) != (&old_graph.file, &old_graph.digest) {
-            Graph::verify(&store.graph_path())?;
-        }
-        if (&new.labels_file, &new.labels_digest) != (&old_graph.labels_file, &old_graph.labels_digest) {
-            Labels::verify(&store.labels_path())?;
-        }
-        if let Some(types) = store.types_path().filter(|_| new.types != old_graph.types) {
-            KindFile::verify(&types)?;
-        }
-        if let Some(passages) = store.passages_path().filter(|_| new.passages != old_graph.passages) {
-            Passages::verify(&passages)?;
-        }
-        for index in world.ground.indexes.iter().filter(|index| !old.indexes.contains(index.entry())) {
-            index.verify()?;
-        }
-        Ok(world)
+    /// Where an answer comes from.
+    pub(super) fn origin<'n>(&self, name: &'n str) -> Origin<'n> {
+        let Counted { events, sequence } = self.counted;
+        Origin { name, generation: self.generation(), events: sequence.map(|_| events), sequence }
     }
 
-    /// Turns the graph round, so that no question that grows wide has to. Cost: 20 to 30 ns an edge, unless it was done.
-    ///
-    /// # Errors
-    /// When the graph or the labels are damaged.
-    pub(super) fn warm_up(&self) -> EngineResult<()> {
-        let Ground { graph, labels, inflow, .. } = &*self.ground;
-        inflow.get_or_make(|| Inflow::new(graph, |node| labels.rank(node))).map(drop)
-    }
-
-    /// Whether the graph has been turned round.
-    pub(super) fn is_warm(&self) -> bool {
-        self.ground.inflow.get().is_some()
+    /// The events that count.
+    pub(super) fn counted(&self) -> Counted {
+        self.counted
     }
 
     pub(super) fn manifest(&self) -> &Manifest {
-        self.store.manifest()
+        self.ground.base.manifest()
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -173,7 +167,7 @@ impl World {
     }
 
     pub(super) fn path(&self) -> &Path {
-        self.store.path()
+        self.ground.base.store.path()
     }
 
     pub(super) fn graph(&self) -> &Graph {
@@ -189,12 +183,12 @@ impl World {
     }
 
     pub(super) fn passages(&self) -> Option<&Passages> {
-        self.ground.passages.as_ref()
+        self.ground.base.passages.as_ref()
     }
 
     /// Whether [`World::retriever`] has been made.
     pub(super) fn has_retriever(&self) -> bool {
-        self.retriever.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        locked(&self.retriever).is_some()
     }
 
     /// What makes seeds of questions in words. Cost: made by the first who asks, others wait for it.
@@ -202,12 +196,12 @@ impl World {
     /// # Errors
     /// When a file is damaged.
     pub(super) fn retriever(&self) -> EngineResult<Arc<Retriever>> {
-        let mut known = self.retriever.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = locked(&self.retriever);
         if let Some(retriever) = &*known {
             return Ok(Arc::clone(retriever));
         }
-        let Ground { graph, labels, kinds, passages, .. } = &*self.ground;
-        let retriever = Arc::new(Retriever::new(graph, labels, kinds.as_ref(), passages.as_ref())?);
+        let Ground { graph, labels, kinds, .. } = &*self.ground;
+        let retriever = Arc::new(Retriever::new(graph, labels, kinds.as_ref(), self.passages())?);
         *known = Some(Arc::clone(&retriever));
         Ok(retriever)
     }
@@ -222,7 +216,7 @@ impl World {
     /// # Errors
     /// When there is none of this name or restart probability and the method needs one.
     pub(super) fn choose(&self, wanted: Wanted<'_>) -> Result<Chosen> {
-        let (entry, restart_prob) = choose_entry(&self.store, wanted)?;
+        let (entry, restart_prob) = choose_entry(&self.ground.base.store, wanted)?;
         let place = entry.and_then(|entry| self.manifest().indexes.iter().position(|one| one.name == entry.name));
         Ok(Chosen { place, restart_prob })
     }
@@ -232,7 +226,7 @@ impl World {
     /// # Errors
     /// When no node has it.
     pub(super) fn nodes_of(&self, kind: &str) -> EngineResult<Arc<RoaringBitmap>> {
-        let mut known = self.of_type.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = locked(&self.of_type);
         if let Some(nodes) = known.get(kind) {
             return Ok(Arc::clone(nodes));
         }
@@ -246,7 +240,7 @@ impl World {
     /// # Errors
     /// When there are none, or a file is damaged.
     pub(super) fn audience(&self) -> Result<Arc<Audience>> {
-        let mut known = self.audience.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = locked(&self.audience);
         if let Some(audience) = &*known {
             return Ok(Arc::clone(audience));
         }
@@ -265,13 +259,19 @@ impl World {
         work: impl FnOnce(&mut Answerer<'_>) -> T,
     ) -> EngineResult<T> {
         let kind = (chosen.place, chosen.restart_prob.to_bits());
-        let idle = self.lock().get_mut(&kind).and_then(Vec::pop);
+        let idle = locked(&self.seats).get_mut(&kind).and_then(Vec::pop);
         let mut seat = match idle {
             Some(seat) => seat,
             None => Seat::try_new(Under { ground: Arc::clone(&self.ground), chosen }, |under| {
                 let Under { ground, chosen } = under;
-                let index = chosen.place.and_then(|place| ground.indexes.get(place));
-                let answerer = Answerer::new(&ground.graph, &ground.labels, index, chosen.restart_prob)?;
+                let index = chosen.place.and_then(|place| ground.base.indexes.get(place)).map(|index| &**index);
+                let Ground { graph, labels, changes, .. } = &**ground;
+                let answerer = match (index, changes) {
+                    (Some(index), Some(changes)) => {
+                        Answerer::with_changes(graph, labels, index, changes, chosen.restart_prob)?
+                    }
+                    _ => Answerer::new(graph, labels, index, chosen.restart_prob)?,
+                };
                 let answerer = answerer.sharing_inflow(Arc::clone(&ground.inflow));
                 Ok::<_, walkprint_engine::error::Error>(answerer.with_crew(Arc::new(Alone)))
             })?,
@@ -283,15 +283,15 @@ impl World {
             outcome
         });
         // Not reached when the work panicked: such a seat is not used again.
-        let mut seats = self.lock();
+        let mut seats = locked(&self.seats);
         let odd = seats.keys().filter(|(place, _)| place.is_none()).count();
         if chosen.place.is_some() || seats.contains_key(&kind) || odd < MOST_ODD_SEATS {
             seats.entry(kind).or_default().push(seat);
         }
         Ok(outcome)
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SeatKind, Vec<Seat>>> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn locked<T>(what: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use walkprint_cluster::server::{Bounds, Keys, Offer, Scope, Settings};
+use walkprint_cluster::live::Fsync;
+use walkprint_cluster::server::{Bounds, Keys, Offer, Scope, Settings, Updates};
 
 use crate::arguments::bytes;
 use crate::serving::{ServeArguments, SettingArguments};
-use crate::terminal::processors;
+use crate::terminal::{half_of_memory, processors};
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,6 +195,7 @@ fn settings(layers: &mut Layers<'_>, typed: &SettingArguments, offers: Vec<Offer
         queries: layers.get("most-queries", typed.most_queries.as_ref(), "10000", number(1, usize::MAX))?,
         edges: layers.get("most-edges", typed.most_edges.as_ref(), "200000", number(1, usize::MAX))?,
     };
+    let updates = updates(layers, typed)?;
     let open_stores = layers.get("open-stores", typed.open_stores.as_ref(), "64", number(1, 1 << 20))?;
     let follow = layers.get("follow", typed.follow.as_ref(), "1", seconds)?;
     let stop_within = layers.get("stop-within", typed.stop_within.as_ref(), "20", seconds)?;
@@ -215,12 +217,34 @@ fn settings(layers: &mut Layers<'_>, typed: &SettingArguments, offers: Vec<Offer
         open_stores,
         follow,
         bounds,
+        updates,
         timeout,
         queue,
         connections,
         stop_within,
     };
     Ok((settings, Log { json, level }))
+}
+
+/// How events are taken.
+fn updates(layers: &mut Layers<'_>, typed: &SettingArguments) -> Result<Updates> {
+    let memory = half_of_memory().to_string();
+    let count = |least: u64| {
+        move |text: &str| {
+            let count = text.parse().ok().filter(|count| least <= *count);
+            count.ok_or_else(|| format!("expected a number of at least {least}"))
+        }
+    };
+    Ok(Updates {
+        events: layers.get("most-events", typed.most_events.as_ref(), "100000", number(1, usize::MAX))?,
+        queue: layers.get("event-queue", typed.event_queue.as_ref(), "256", number(1, 1 << 20))?,
+        waiting: layers.get("most-waiting", typed.most_waiting.as_ref(), "1000000", count(1))?,
+        log_bytes: layers.get("most-log", typed.most_log.as_ref(), "1GiB", bytes)?,
+        fsync: layers.get("fsync", typed.fsync.as_ref(), "always", str::parse::<Fsync>)?,
+        compact_after: layers.get("compact-after", typed.compact_after.as_ref(), "100000", count(0))?,
+        compact_workers: layers.get("compact-workers", typed.compact_workers.as_ref(), "1", number(1, 1024))?,
+        compact_memory: layers.get("compact-memory", typed.compact_memory.as_ref(), &memory, bytes)?,
+    })
 }
 
 /// Keys of the file and the environment together. Only where they come from is told.
