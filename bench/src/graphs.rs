@@ -262,7 +262,11 @@ impl GraphOptions {
         Ok(Store::open(path)?)
     }
 
-    fn edges(&self) -> Result<EdgeList> {
+    /// The edges as they are read or generated.
+    ///
+    /// # Errors
+    /// As [`GraphOptions::graph`].
+    pub(crate) fn edges(&self) -> Result<EdgeList> {
         match &self.graph {
             Spec::Rmat { .. } | Spec::RmatNodes { .. } | Spec::Hub { .. }
                 if (Reading { order: None, ..self.reading }) != Reading::default() =>
@@ -288,6 +292,16 @@ impl GraphOptions {
     }
 
     fn facts(&self, graph: &Graph, order: &str) -> Result<GraphFacts> {
+        GraphFacts::of(&self.graph.to_string(), graph, order)
+    }
+}
+
+impl GraphFacts {
+    /// What there is to say of a graph.
+    ///
+    /// # Errors
+    /// When a row is damaged.
+    pub(crate) fn of(spec: &str, graph: &Graph, order: &str) -> Result<GraphFacts> {
         let mut hasher = Xxh3::new();
         let mut dangling_nodes = 0;
         for node in nodes(graph) {
@@ -302,7 +316,7 @@ impl GraphOptions {
             }
         }
         Ok(GraphFacts {
-            spec: self.graph.to_string(),
+            spec: spec.to_owned(),
             nodes: graph.nodes(),
             edges: graph.edges(),
             weighted: graph.is_weighted(),
@@ -311,9 +325,7 @@ impl GraphOptions {
             checksum: format!("{:032x}", hasher.digest128()),
         })
     }
-}
 
-impl GraphFacts {
     /// The same facts under another name.
     pub(crate) fn named(self, name: &str) -> GraphFacts {
         GraphFacts { spec: name.to_owned(), ..self }

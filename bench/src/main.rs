@@ -80,6 +80,8 @@ mod peers;
 
 mod serve;
 
+mod live;
+
 mod recommend;
 
 mod senses;
@@ -131,6 +133,8 @@ enum Suite {
     Faults(faults::Options),
     /// The query server, asked over HTTP: rates, latencies, new generations, hostile bytes, signals, memory.
     Serve(serve::Options),
+    /// Graphs that live: answers while events wait, time to absorb an edge, repair beside a rebuild, kills.
+    Live(live::Options),
     /// Recommendations on Gowalla: metrics beside published ones, times, exact and approximate.
     Recommend(recommend::Options),
     /// Word senses by WordNet: F1, agreement with UKB, time beside power iteration.
@@ -171,6 +175,7 @@ fn main() -> ExitCode {
         Suite::BatchOnce(options) => batch::run_once(&options).map(|()| true),
         Suite::Peers(options) => peers::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Serve(options) => serve::run(&options).and_then(|report| report.publish(&options.output)),
+        Suite::Live(options) => live::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Recommend(options) => recommend::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Senses(options) => senses::run(&options).and_then(|report| report.publish(&options.output)),
         Suite::Triples(options) => triples::run(&options).and_then(|report| report.publish(&options.output)),

@@ -3,13 +3,13 @@
 //! Generator and server share the processors, so rates are of both together. All requests are made beforehand from a key;
 //! answers are compared, bit for bit, with those of the engine in this process, or of `walkprint query`.
 
-mod program;
+pub(crate) mod program;
 
-mod stores;
+pub(crate) mod stores;
 
 mod truth;
 
-mod load;
+pub(crate) mod load;
 
 mod speed;
 

@@ -23,17 +23,17 @@ use tokio::task::JoinSet;
 /// So many failures are told in full.
 const TOLD: usize = 5;
 /// Of the answers every so many-th is kept, to be compared.
-pub(super) const KEPT_EVERY: usize = 100;
+pub(crate) const KEPT_EVERY: usize = 100;
 
 /// A request, prepared.
 #[derive(Debug, Clone)]
-pub(super) struct Ask {
+pub(crate) struct Ask {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
     /// What must come.
-    pub(super) status: StatusCode,
+    pub(crate) status: StatusCode,
 }
 
 impl Ask {
@@ -41,7 +41,7 @@ impl Ask {
     ///
     /// # Errors
     /// When the path is none.
-    pub(super) fn get(path: &str) -> Result<Ask> {
+    pub(crate) fn get(path: &str) -> Result<Ask> {
         let uri = path.parse().with_context(|| format!("{path:?} is no path"))?;
         let headers = HeaderMap::new();
         Ok(Ask { method: Method::GET, uri, headers, body: Bytes::new(), status: StatusCode::OK })
@@ -51,26 +51,26 @@ impl Ask {
     ///
     /// # Errors
     /// When the path is none.
-    pub(super) fn post(path: &str, content: &impl Serialize) -> Result<Ask> {
+    pub(crate) fn post(path: &str, content: &impl Serialize) -> Result<Ask> {
         let mut ask = Ask { method: Method::POST, body: serde_json::to_vec(content)?.into(), ..Ask::get(path)? };
         ask.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(ask)
     }
 
     /// The same, to be answered in lines.
-    pub(super) fn in_lines(mut self) -> Ask {
+    pub(crate) fn in_lines(mut self) -> Ask {
         self.headers.insert(ACCEPT, HeaderValue::from_static("application/x-ndjson"));
         self
     }
 
     /// The same, to be refused.
-    pub(super) fn refused_with(self, status: StatusCode) -> Ask {
+    pub(crate) fn refused_with(self, status: StatusCode) -> Ask {
         Ask { status, ..self }
     }
 }
 
 /// A connection that is kept.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     host: HeaderValue,
 }
@@ -80,7 +80,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the server does not take it.
-    pub(super) async fn open(address: SocketAddr) -> Result<Connection> {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Connection> {
         let stream = TcpStream::connect(address).await.context("could not connect")?;
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -93,7 +93,7 @@ impl Connection {
     ///
     /// # Errors
     /// When no whole answer comes.
-    pub(super) async fn ask(&mut self, ask: &Ask) -> Result<(StatusCode, Bytes)> {
+    pub(crate) async fn ask(&mut self, ask: &Ask) -> Result<(StatusCode, Bytes)> {
         let mut request = Request::new(Full::new(ask.body.clone()));
         *request.method_mut() = ask.method.clone();
         *request.uri_mut() = ask.uri.clone();
@@ -110,30 +110,30 @@ impl Connection {
 ///
 /// # Errors
 /// When there is none to be had.
-pub(super) fn runtime() -> Result<Runtime> {
+pub(crate) fn runtime() -> Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().context("could not start a runtime")
 }
 
 /// What is asked of whom.
 #[derive(Clone)]
-pub(super) struct Load {
-    pub(super) address: SocketAddr,
-    pub(super) asks: Arc<[Ask]>,
-    pub(super) connections: usize,
+pub(crate) struct Load {
+    pub(crate) address: SocketAddr,
+    pub(crate) asks: Arc<[Ask]>,
+    pub(crate) connections: usize,
 }
 
 /// What came.
 #[derive(Default)]
-pub(super) struct Came {
-    pub(super) answered: usize,
-    pub(super) seconds: f64,
+pub(crate) struct Came {
+    pub(crate) answered: usize,
+    pub(crate) seconds: f64,
     /// In milliseconds, one a request.
-    pub(super) latencies: Vec<f64>,
+    pub(crate) latencies: Vec<f64>,
     /// Which request, and its answer.
-    pub(super) kept: Vec<(usize, Bytes)>,
+    pub(crate) kept: Vec<(usize, Bytes)>,
     /// Answers that had another status than expected, or did not come.
-    pub(super) failed: usize,
-    pub(super) failures: Vec<String>,
+    pub(crate) failed: usize,
+    pub(crate) failures: Vec<String>,
 }
 
 impl Came {
@@ -155,7 +155,7 @@ impl Came {
 
 /// When requests are sent.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Pace {
+pub(crate) enum Pace {
     /// Each connection asks again when it has its answer.
     Closed,
     /// So many are due a second.
@@ -167,7 +167,7 @@ impl Load {
     ///
     /// # Errors
     /// When a connection cannot be opened; what happens later is told in what came.
-    pub(super) async fn run(&self, pace: Pace, time: Duration, keep: usize) -> Result<Came> {
+    pub(crate) async fn run(&self, pace: Pace, time: Duration, keep: usize) -> Result<Came> {
         let next = Arc::new(AtomicUsize::new(0));
         let mut connections = Vec::new();
         for _ in 0..self.connections {

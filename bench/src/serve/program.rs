@@ -25,9 +25,9 @@ const TICKS_A_SECOND: f64 = 100.0;
 const LOOK: Duration = Duration::from_millis(2);
 
 /// A running server. It is killed when this is dropped.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
     said: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
 }
@@ -37,7 +37,7 @@ impl Server {
     ///
     /// # Errors
     /// When it does not start, or ends before it is ready: what it said is told.
-    pub(super) fn start(program: &Path, arguments: &[impl AsRef<OsStr>]) -> Result<Server> {
+    pub(crate) fn start(program: &Path, arguments: &[impl AsRef<OsStr>]) -> Result<Server> {
         let mut command = Command::new(program);
         command.arg("serve").args(arguments).args(["--listen", "127.0.0.1:0"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -56,12 +56,12 @@ impl Server {
     }
 
     /// All lines of stderr until now.
-    pub(super) fn said(&self) -> Vec<String> {
+    pub(crate) fn said(&self) -> Vec<String> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Lines that tell of a panic or of a mistake of the server's own.
-    pub(super) fn complaints(&self) -> Vec<String> {
+    pub(crate) fn complaints(&self) -> Vec<String> {
         let bad = |line: &String| {
             let line = line.to_lowercase();
             line.contains("panicked") || line.contains("internal error") || line.contains("cause=\"internal\"")
@@ -70,17 +70,17 @@ impl Server {
     }
 
     /// Resident memory.
-    pub(super) fn resident_kib(&self) -> Option<u64> {
+    pub(crate) fn resident_kib(&self) -> Option<u64> {
         proc_kib(&format!("/proc/{}/status", self.child.id()), "VmRSS")
     }
 
     /// How many files and sockets it has open.
-    pub(super) fn descriptors(&self) -> Option<usize> {
+    pub(crate) fn descriptors(&self) -> Option<usize> {
         Some(std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok()?.count())
     }
 
     /// User and system time of the process, in seconds.
-    pub(super) fn processor_seconds(&self) -> Option<f64> {
+    pub(crate) fn processor_seconds(&self) -> Option<f64> {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
         let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
         let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
@@ -91,7 +91,7 @@ impl Server {
     ///
     /// # Errors
     /// When the process is gone.
-    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).context("could not send a signal to the server")
     }
@@ -100,7 +100,7 @@ impl Server {
     ///
     /// # Errors
     /// When it does not end.
-    pub(super) fn ended(mut self) -> Result<(ExitStatus, Vec<String>)> {
+    pub(crate) fn ended(mut self) -> Result<(ExitStatus, Vec<String>)> {
         let began = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().context("could not wait for the server")? {
@@ -119,7 +119,7 @@ impl Server {
     ///
     /// # Errors
     /// As [`Server::ended`].
-    pub(super) fn stop(self) -> Result<(ExitStatus, Vec<String>)> {
+    pub(crate) fn stop(self) -> Result<(ExitStatus, Vec<String>)> {
         self.signal(Signal::TERM)?;
         self.ended()
     }

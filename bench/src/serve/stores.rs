@@ -67,7 +67,7 @@ impl Stores {
 ///
 /// # Errors
 /// When something cannot be read.
-pub(super) fn files(directory: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+pub(crate) fn files(directory: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let mut found = BTreeMap::new();
     let mut left = vec![PathBuf::new()];
     while let Some(below) = left.pop() {
@@ -90,7 +90,7 @@ pub(super) fn files(directory: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
 ///
 /// # Errors
 /// When something cannot be read or written.
-pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     for (name, bytes) in files(from)? {
         let path = to.join(name);
         let directory = path.parent().context("a file lies in a directory")?;
