@@ -19,6 +19,7 @@ use crate::commands::evaluate::senses::SensesArguments;
 use crate::commands::rank_terms::RankTermsArguments;
 use crate::commands::retrieve::RetrieveArguments;
 use crate::commands::update::UpdateArguments;
+use crate::commands::watch::WatchArguments;
 use crate::joining::ProcessArguments;
 use crate::recommending::{EvaluateRecommendArguments, RecommendArguments};
 use crate::serving::ServeArguments;
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     Compact(CompactArguments),
     /// Ask which nodes matter to a set of seeds
     Query(QueryArguments),
+    /// Answer a question again whenever events change the answer
+    Watch(Box<WatchArguments>),
     /// Answer for many or all nodes, into sorted files
     Batch(BatchArguments),
     /// Find the passages or entities that matter to a question in words
@@ -389,15 +392,9 @@ impl AskedArguments {
     }
 }
 
+/// A question, of one set of seeds.
 #[derive(Debug, Args)]
-pub(crate) struct QueryArguments {
-    /// The store; with --server its name there
-    #[arg(required_unless_present = "server")]
-    pub(crate) store: Option<PathBuf>,
-    /// Ask a running `walkprint serve` instead: http://ADDRESS:PORT (with the key in WALKPRINT_KEY, if it asks for one), or
-    /// ADDRESS:PORT where it serves a graph in shards
-    #[arg(long, value_name = "URL")]
-    pub(crate) server: Option<String>,
+pub(crate) struct QuestionArguments {
     /// A node to personalise to, with a weight if you like: --seed dog.n.01 --seed cat.n.01=0.5. The last `=NUMBER` is
     /// taken as the weight unless the whole is an id
     #[arg(long = "seed", value_name = "ID[=WEIGHT]", required_unless_present = "seeds_file")]
@@ -423,6 +420,19 @@ pub(crate) struct QueryArguments {
     /// processors]
     #[arg(long, value_name = "N", value_parser = workers)]
     pub(crate) threads: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryArguments {
+    /// The store; with --server its name there
+    #[arg(required_unless_present = "server")]
+    pub(crate) store: Option<PathBuf>,
+    /// Ask a running `walkprint serve` instead: http://ADDRESS:PORT (with the key in WALKPRINT_KEY, if it asks for one), or
+    /// ADDRESS:PORT where it serves a graph in shards
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    #[command(flatten)]
+    pub(crate) question: QuestionArguments,
     /// Say why: what each seed contributes to each result, and the best paths there [possible values: text, dot, svg, json]
     #[arg(long, value_enum, value_name = "AS", num_args = 0..=1, default_missing_value = "text", hide_possible_values = true)]
     pub(crate) explain: Option<ExplainAs>,

@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         Command::Update(update) => commands::update::run(*update),
         Command::Compact(compact) => commands::compact::run(&compact),
         Command::Query(query) => commands::query::run(query),
+        Command::Watch(watch) => commands::watch::run(*watch),
         Command::Batch(batch) => commands::batch::run(batch),
         Command::Retrieve(retrieve) => commands::retrieve::run(&retrieve),
         Command::Recommend(recommend) => commands::recommend::run(*recommend),

@@ -6,7 +6,7 @@ use walkprint_cluster::server::{AnswerBody, ExplainRequest, ExplainWith, QueryRe
 use walkprint_engine::query::{Answer, Method};
 
 use super::query::{Width, read_seeds, summary, table};
-use crate::arguments::{ExplainAs, QueryArguments};
+use crate::arguments::{ExplainAs, QueryArguments, QuestionArguments};
 use crate::terminal::{Outcome, print, print_json};
 
 /// The key that is sent, from the environment: what is typed can be seen by others.
@@ -16,7 +16,8 @@ pub(super) fn run(server: &str, arguments: &QueryArguments) -> anyhow::Result<Ou
     let store = arguments.store.as_ref().and_then(|store| store.to_str());
     let store = store
         .with_context(|| format!("name the store as {server} calls it: walkprint query NAME --server {server}"))?;
-    if arguments.threads.is_some() {
+    let asked = &arguments.question;
+    if asked.threads.is_some() {
         bail!("--threads is the server's own business: leave it out");
     }
     if matches!(arguments.explain, Some(ExplainAs::Text | ExplainAs::Dot | ExplainAs::Svg)) {
@@ -27,18 +28,18 @@ pub(super) fn run(server: &str, arguments: &QueryArguments) -> anyhow::Result<Ou
         Ok(key) => client.with_key(&key),
         Err(_) => client,
     };
-    let mut request = QueryRequest::new(seeds(&client, store, arguments)?);
-    request.top = Some(arguments.top);
-    request.method = Some(arguments.method);
-    request.precision = arguments.asked.precision(arguments.method);
-    request.dangling = Some(arguments.asked.dangling);
-    request.index = arguments.asked.index.clone();
-    request.restart_prob = arguments.asked.restart.given();
-    request.settle = arguments.settle.then_some(true);
-    request.residual = (arguments.method == Method::Exact || arguments.settle).then_some(arguments.residual);
+    let mut request = QueryRequest::new(seeds(&client, store, asked)?);
+    request.top = Some(asked.top);
+    request.method = Some(asked.method);
+    request.precision = asked.asked.precision(asked.method);
+    request.dangling = Some(asked.asked.dangling);
+    request.index = asked.asked.index.clone();
+    request.restart_prob = asked.asked.restart.given();
+    request.settle = asked.settle.then_some(true);
+    request.residual = (asked.method == Method::Exact || asked.settle).then_some(asked.residual);
     let explain = ExplainWith { paths: arguments.paths, ..ExplainWith::default() };
     request.explain = arguments.explain.map(|_| ExplainRequest::With(explain));
-    arguments.asked.shape.add_to(&mut request)?;
+    asked.asked.shape.add_to(&mut request)?;
     let body: AnswerBody = client.query(store, &request)?;
     let printed = serde_json::to_value(&body)?;
     if arguments.json || arguments.explain.is_some() {
@@ -51,9 +52,9 @@ pub(super) fn run(server: &str, arguments: &QueryArguments) -> anyhow::Result<Ou
     Ok(Outcome::Done)
 }
 
-fn seeds(client: &Client, store: &str, arguments: &QueryArguments) -> anyhow::Result<Vec<Seed>> {
+fn seeds(client: &Client, store: &str, asked: &QuestionArguments) -> anyhow::Result<Vec<Seed>> {
     let mut seeds = Vec::new();
-    for text in &arguments.seeds {
+    for text in &asked.seeds {
         let weighted = text.rsplit_once('=').and_then(|(id, weight)| Some((id, weight.parse().ok()?)));
         seeds.push(match weighted {
             // The whole may be an id. It is the first of those that begin with it.
@@ -63,7 +64,7 @@ fn seeds(client: &Client, store: &str, arguments: &QueryArguments) -> anyhow::Re
             _ => text.as_str().into(),
         });
     }
-    if let Some(file) = &arguments.seeds_file {
+    if let Some(file) = &asked.seeds_file {
         let mut listed = Vec::new();
         read_seeds(file, &mut listed)?;
         seeds.extend(listed.into_iter().map(|(id, weight)| Seed { id, weight }));

@@ -19,6 +19,8 @@ mod asking;
 
 pub(crate) mod query;
 
+pub(crate) mod watch;
+
 pub(crate) mod batch;
 
 pub(crate) mod recommend;

@@ -13,10 +13,11 @@ use walkprint_cluster::live::Now;
 use walkprint_cluster::serve::{self, Id, Provenance, Request, Seed, as_json, typed_seed};
 use walkprint_cluster::workers::Threads;
 use walkprint_engine::index::Index;
+use walkprint_engine::labels::Labels;
 use walkprint_engine::query::{Answer, Answerer, ExplainSettings, Method, Question, Seeds, Status};
 use walkprint_engine::store::Store;
 
-use crate::arguments::{ExplainAs, QueryArguments};
+use crate::arguments::{ExplainAs, QueryArguments, QuestionArguments};
 use crate::terminal::{Outcome, count, print, print_json, processors};
 
 pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
@@ -25,35 +26,20 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     }
     let store = Store::open(&arguments.store.context("no store was named")?)?;
     let (graph, labels) = (store.graph()?, store.labels()?);
-    let wanted = Wanted {
-        index: arguments.asked.index.as_deref(),
-        restart_prob: arguments.asked.restart.given(),
-        method: arguments.method,
-    };
-    let (index, restart_prob) = choose_index(&store, &graph, wanted)?;
+    let asked = &arguments.question;
+    let (index, restart_prob) = choose_index(&store, &graph, wanted(asked))?;
     let now = Now::of(&store)?;
     let (labels, waiting) = match &now {
         Some(now) => (&now.labels, now.events),
         None => (&labels, 0),
     };
-    let mut seeds = arguments.seeds.iter().map(|text| typed_seed(text, labels)).collect::<Result<Vec<_>, _>>()?;
-    if let Some(file) = &arguments.seeds_file {
-        read_seeds(file, &mut seeds)?;
-    }
-    let mut question = Question::new(Seeds::resolve(labels, &seeds)?);
-    question.method = arguments.method;
-    question.top = arguments.top;
-    question.dangling = arguments.asked.dangling;
-    question.residual = arguments.residual;
-    question.settle = arguments.settle;
-    question.precision = arguments.asked.precision(arguments.method);
-    question.shape = arguments.asked.shape.shape(&store, labels)?;
+    let question = question(asked, &store, labels)?;
     let began = Instant::now();
     let answerer = match &now {
         Some(now) => now.answerer(index.as_ref(), restart_prob)?,
         None => Answerer::new(&graph, labels, index.as_ref(), restart_prob)?,
     };
-    let threads = Threads::new(arguments.threads.unwrap_or_else(processors));
+    let threads = Threads::new(asked.threads.unwrap_or_else(processors));
     let mut answerer = answerer.with_crew(Arc::new(threads));
     let answer = answerer.answer(&question)?;
     let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -89,6 +75,28 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// Which index is wanted.
+pub(super) fn wanted(asked: &QuestionArguments) -> Wanted<'_> {
+    Wanted { index: asked.asked.index.as_deref(), restart_prob: asked.asked.restart.given(), method: asked.method }
+}
+
+/// What was typed, as a question about a graph with these ids.
+pub(super) fn question(asked: &QuestionArguments, store: &Store, labels: &Labels) -> anyhow::Result<Question> {
+    let mut seeds = asked.seeds.iter().map(|text| typed_seed(text, labels)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(file) = &asked.seeds_file {
+        read_seeds(file, &mut seeds)?;
+    }
+    let mut question = Question::new(Seeds::resolve(labels, &seeds)?);
+    question.method = asked.method;
+    question.top = asked.top;
+    question.dangling = asked.asked.dangling;
+    question.residual = asked.residual;
+    question.settle = asked.settle;
+    question.precision = asked.asked.precision(asked.method);
+    question.shape = asked.asked.shape.shape(store, labels)?;
+    Ok(question)
+}
+
 /// Asks a server: by its address over HTTP, or line by line where it serves a graph in shards.
 fn ask(server: &str, arguments: QueryArguments) -> anyhow::Result<Outcome> {
     if server.starts_with("http://") || server.starts_with("https://") {
@@ -110,14 +118,15 @@ fn ask(server: &str, arguments: QueryArguments) -> anyhow::Result<Outcome> {
 
 /// What a server over shards does not do, or decided when it was started.
 fn not_over_shards(arguments: &QueryArguments) -> Option<&'static str> {
-    let asked = &arguments.asked;
+    let question = &arguments.question;
+    let asked = &question.asked;
     let options = [
         (arguments.store.is_some(), "a store"),
-        (arguments.method != Method::Auto, "--method"),
+        (question.method != Method::Auto, "--method"),
         (asked.index.is_some(), "--index"),
         (asked.restart.given().is_some(), "--restart-prob"),
-        (arguments.settle, "--settle"),
-        (arguments.threads.is_some(), "--threads"),
+        (question.settle, "--settle"),
+        (question.threads.is_some(), "--threads"),
         (arguments.explain.is_some(), "--explain"),
         (asked.shape.is_given(), "a filter"),
     ];
@@ -126,14 +135,15 @@ fn not_over_shards(arguments: &QueryArguments) -> Option<&'static str> {
 
 /// Asks a server over shards, and prints what it says as if it had been found here.
 fn ask_lines(server: SocketAddr, arguments: QueryArguments) -> anyhow::Result<Outcome> {
-    let mut seeds: Vec<Seed> = arguments.seeds.into_iter().map(Seed::Typed).collect();
-    if let Some(file) = &arguments.seeds_file {
+    let question = arguments.question;
+    let mut seeds: Vec<Seed> = question.seeds.into_iter().map(Seed::Typed).collect();
+    if let Some(file) = &question.seeds_file {
         let mut listed = Vec::new();
         read_seeds(file, &mut listed)?;
         seeds.extend(listed.into_iter().map(|(id, weight)| Seed::Weighted { id: Id::Text(id), weight }));
     }
-    let precision = arguments.asked.precision(Method::Combine).unwrap_or(0.05);
-    let request = Request { seeds, top: arguments.top, precision, dangling: arguments.asked.dangling };
+    let precision = question.asked.precision(Method::Combine).unwrap_or(0.05);
+    let request = Request { seeds, top: question.top, precision, dangling: question.asked.dangling };
     let printed = serve::ask(server, &request)?;
     if arguments.json {
         print_json(&printed)?;

@@ -10,7 +10,8 @@
 //! the program that takes them. [`EventIds`] knows which events have come before. [`LiveGraph`] counts them by a differential
 //! [`Dataflow`]; [`Edits`] follows them one by one, and is what it is compared with. [`Changes`] is what they come to: new rows, by
 //! node number, and new nodes. [`compact()`] makes a new generation of a store of them: graph, labels, types, and every index
-//! repaired. [`Now`] is the graph with its events, for who asks meanwhile; [`Overlay`] is the same from batch to batch.
+//! repaired. [`Now`] is the graph with its events, for who asks meanwhile; [`Overlay`] is the same from batch to batch, and a
+//! [`Follower`] has it again and again.
 
 mod record;
 
@@ -36,10 +37,13 @@ mod now;
 
 mod taking;
 
+mod following;
+
 pub use changes::Changes;
 pub use compact::{CompactOptions, CompactOutcome, RepairedIndex, compact};
 pub use dataflow::{Batch as PairBatch, Changed, Dataflow, Pair, PairChange, PairNow, RowNow};
 pub use edits::{Edited, Edits};
+pub use following::{Followed, Follower};
 pub use graph::{LiveGraph, Missing, Refused, Staged};
 pub use ids::{EventIds, MOST_IDS};
 pub use log::{Appended, EventLog, Fsync, LogOptions, Opened, Sealed};
