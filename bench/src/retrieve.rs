@@ -354,14 +354,15 @@ fn compare(report: &mut Report, options: &Options, store: &Store, data: &Path) -
 /// Blocks of questions, by several threads.
 fn answer_by_all(crew: &mut [Answerer<'_>], questions: &[Question]) -> Result<()> {
     let (blocks, next) = (questions.chunks(LANES).collect::<Vec<_>>(), AtomicUsize::new(0));
+    let work = |answerer: &mut Answerer<'_>| -> Result<()> {
+        while let Some(block) = blocks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            answerer.answer_block(block)?;
+        }
+        Ok(())
+    };
     std::thread::scope(|scope| {
-        let work = |answerer: &mut Answerer<'_>| -> Result<()> {
-            while let Some(block) = blocks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                answerer.answer_block(block)?;
-            }
-            Ok(())
-        };
-        let threads: Vec<_> = crew.iter_mut().map(|answerer| scope.spawn(|| work(answerer))).collect();
+        let work = &work;
+        let threads: Vec<_> = crew.iter_mut().map(|answerer| scope.spawn(move || work(answerer))).collect();
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("a thread panicked")))
     })
 }

@@ -18,7 +18,7 @@ use super::problem::{Kind, Problem};
 use super::settings::Offer;
 use super::shelf::Shelf;
 use super::world::World;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_full};
 
 /// The longest name of a store.
 const LONGEST_NAME: usize = 128;
