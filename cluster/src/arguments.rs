@@ -574,7 +574,7 @@ fn paths(text: &str) -> Result<usize, String> {
 }
 
 /// A time with a unit: `30d`, `12h`, `90`.
-fn seconds(text: &str) -> Result<f64, String> {
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     let number_end = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let unit = match &text[number_end.len()..] {
         "" | "s" => 1.0,

@@ -11,6 +11,8 @@
 //!
 //! An edge to which no weight is given weighs 1. A type that comes with an edge is added to those that the edge has.
 //!
+//! Weights may decay as time passes: see [`Decay`]. Then a weight counts as of the time of its event.
+//!
 //! **What an event may not be is said in one place**, whatever it was read from: [`Event::check`]. (Test:
 //! `what_makes_no_sense_is_refused_by_name`.)
 
@@ -20,8 +22,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+mod decay;
+
 mod written;
 
+pub use decay::{Decay, MOST_HALF_LIVES};
 pub use written::WrittenEvent;
 
 /// The longest id of a node or an event, and the longest name of a type, in bytes.

@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
+use crate::events::Decay;
 use crate::file::{FORMAT_VERSION, persist};
 use crate::graph::{BuildReport, Graph};
 use crate::ids::NodeId;
@@ -141,6 +142,9 @@ pub struct LiveEntry {
     /// The file of the ids of events that the graph has absorbed, if they had some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_ids: Option<TypesEntry>,
+    /// How weights decay, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decay: Option<Decay>,
 }
 
 /// The manifest.

@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use serde_json::json;
 use walkprint_cluster::error::Error;
-use walkprint_cluster::live::{Fsync, LogOptions, Missing, Taken, Taker};
-use walkprint_loaders::events::{EventFormat, EventOptions, EventReader};
+use walkprint_cluster::live::{Fsync, LogOptions, Missing, Taken, Taker, begin_decay};
+use walkprint_engine::events::Decay;
+use walkprint_engine::store::Store;
+use walkprint_loaders::events::{EventBatch, EventFormat, EventOptions, EventReader};
 
+use crate::arguments::seconds;
 use crate::terminal::{Outcome, count, duration, note, print, print_json, size, stop_flag};
 
 #[derive(Debug, Args)]
@@ -47,6 +50,13 @@ pub(crate) struct UpdateArguments {
     /// The column of the ids of events; one that comes again counts once
     #[arg(long, value_name = "COLUMN")]
     event_id_col: Option<String>,
+    /// Halve what weights are worth with every such time of their age: 30d, 12h, or seconds. Said before the first event; later ones
+    /// follow
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    half_life: Option<f64>,
+    /// The time as of which the weights of the loaded graph count [default: that of the first event]
+    #[arg(long, value_name = "TIME", requires = "half_life", allow_negative_numbers = true)]
+    decay_from: Option<f64>,
     /// What to do about an event that removes what is not there
     #[arg(long, default_value_t, value_name = "refuse|ignore")]
     missing: Missing,
@@ -89,6 +99,15 @@ pub(crate) fn run(arguments: UpdateArguments) -> anyhow::Result<Outcome> {
     let stop = stop_flag()?;
     let log = LogOptions { fsync: arguments.fsync, ..LogOptions::default() };
     let began = Instant::now();
+    let mut inputs = Inputs::new(&arguments.inputs, &options);
+    if let Some(half_life) = arguments.half_life {
+        let own = Store::open(&arguments.store)?.manifest().live.as_ref().and_then(|live| live.decay);
+        let from = match arguments.decay_from.or(own.map(|own| own.from)) {
+            Some(from) => from,
+            None => inputs.first_time()?,
+        };
+        begin_decay(&arguments.store, Decay::new(half_life, from)?)?;
+    }
     let mut taker = open(&arguments.store, log, arguments.workers.into())?;
     let mut all = Taken::default();
     // What cannot be taken ends it; what comes before is kept, so that one can go on from there.
@@ -96,26 +115,23 @@ pub(crate) fn run(arguments: UpdateArguments) -> anyhow::Result<Outcome> {
         0 => anyhow!("{why:#}; no event was taken"),
         before => anyhow!("{why:#}; the {} events before it are kept", count(before)),
     };
-    for input in &arguments.inputs {
-        let mut reader = EventReader::open(input, &options).map_err(|error| ended(error.into(), &all))?;
-        while let Some(batch) = reader.next_batch().map_err(|error| ended(error.into(), &all))? {
-            if stop.load(Ordering::Relaxed) {
-                note(&format!("walkprint: stopped; {} events are kept", count(all.taken + all.repeated)));
-                return Err(Error::Interrupted.into());
-            }
-            let mut taken = taker.take(&batch.events, arguments.missing);
-            let mut refused = None;
-            if let Err(error) = taken {
-                taken = taker.take(&batch.events[..error.place], arguments.missing);
-                refused = Some(anyhow!(error.why).context(batch.place(error.place)));
-            }
-            let taken = taken.map_err(|error| ended(anyhow!(error.why).context(batch.place(error.place)), &all))?;
-            all.taken += taken.taken;
-            all.repeated += taken.repeated;
-            all.missing += taken.missing;
-            if let Some(refused) = refused {
-                return Err(ended(refused, &all));
-            }
+    while let Some(batch) = inputs.next_batch().map_err(|error| ended(error, &all))? {
+        if stop.load(Ordering::Relaxed) {
+            note(&format!("walkprint: stopped; {} events are kept", count(all.taken + all.repeated)));
+            return Err(Error::Interrupted.into());
+        }
+        let mut taken = taker.take(&batch.events, arguments.missing);
+        let mut refused = None;
+        if let Err(error) = taken {
+            taken = taker.take(&batch.events[..error.place], arguments.missing);
+            refused = Some(anyhow!(error.why).context(batch.place(error.place)));
+        }
+        let taken = taken.map_err(|error| ended(anyhow!(error.why).context(batch.place(error.place)), &all))?;
+        all.taken += taken.taken;
+        all.repeated += taken.repeated;
+        all.missing += taken.missing;
+        if let Some(refused) = refused {
+            return Err(ended(refused, &all));
         }
     }
     let (log, live) = (taker.log(), taker.live());
@@ -125,7 +141,7 @@ pub(crate) fn run(arguments: UpdateArguments) -> anyhow::Result<Outcome> {
             "taken": all.taken, "repeated": all.repeated, "missing": all.missing, "next_sequence": log.next_sequence(),
             "waiting": { "events": log.events(), "bytes": log.bytes(), "changed_rows": live.rows().len(),
                 "new_nodes": live.new_nodes(), "no_longer_dangling": revived, "newly_dangling": dangling },
-            "seconds": began.elapsed().as_secs_f64(),
+            "decay": live.decay(), "seconds": began.elapsed().as_secs_f64(),
         }))?;
         return Ok(Outcome::Done);
     }
@@ -142,6 +158,9 @@ pub(crate) fn run(arguments: UpdateArguments) -> anyhow::Result<Outcome> {
         count(dangling),
         count(revived)
     );
+    if let Some(Decay { half_life, from }) = live.decay() {
+        text += &format!("decay     weights halve every {half_life} from {from} on\n");
+    }
     if log.events() != 0 {
         text += &format!(
             "waiting   {} events, {}; `walkprint query` counts them, and `walkprint compact {}` absorbs them\n",
@@ -152,4 +171,44 @@ pub(crate) fn run(arguments: UpdateArguments) -> anyhow::Result<Outcome> {
     }
     print(&text)?;
     Ok(Outcome::Done)
+}
+
+/// The events of several files, one after the other.
+struct Inputs<'a> {
+    left: std::slice::Iter<'a, PathBuf>,
+    options: &'a EventOptions,
+    reader: Option<EventReader>,
+    /// Read already, and not taken.
+    next: Option<EventBatch>,
+}
+
+impl<'a> Inputs<'a> {
+    fn new(inputs: &'a [PathBuf], options: &'a EventOptions) -> Inputs<'a> {
+        Inputs { left: inputs.iter(), options, reader: None, next: None }
+    }
+
+    fn next_batch(&mut self) -> anyhow::Result<Option<EventBatch>> {
+        if let Some(next) = self.next.take() {
+            return Ok(Some(next));
+        }
+        loop {
+            if let Some(reader) = &mut self.reader
+                && let Some(batch) = reader.next_batch()?
+            {
+                return Ok(Some(batch));
+            }
+            let Some(input) = self.left.next() else { return Ok(None) };
+            self.reader = Some(EventReader::open(input, self.options)?);
+        }
+    }
+
+    /// The time of the first event, which is not taken by that.
+    fn first_time(&mut self) -> anyhow::Result<f64> {
+        self.next = self.next_batch()?;
+        let Some(batch) = &self.next else { bail!("there is no event whose time weights could decay from") };
+        let first = batch.events.iter().find_map(|event| event.time);
+        first.with_context(|| {
+            format!("{}: expected a time, because weights are to decay, got none; or give --decay-from", batch.place(0))
+        })
+    }
 }

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::{HashMap, HashSet};
-use walkprint_engine::events::{Event, Operation, Subject};
+use walkprint_engine::events::{Decay, Event, Operation, Subject};
 use walkprint_engine::graph::{ChangedKinds, ChangedRows, Graph};
 use walkprint_engine::ids::NodeId;
 use walkprint_engine::kinds::Kinds;
@@ -23,6 +23,12 @@ use walkprint_engine::store::Store;
 use super::changes::Changes;
 use super::dataflow::{Batch, Dataflow, Pair, PairChange, RowNow};
 use crate::error::{Error, Result};
+
+/// The least that an edge may weigh, and the most: of a row of any number of edges that are told so, the sum can be divided by.
+const LEAST_WEIGHT: f64 = f64::MIN_POSITIVE;
+const MOST_WEIGHT: f64 = f64::MAX / 4_294_967_296.0;
+/// Decayed weights that differ by less, relatively, are the same.
+const ROUNDING: f64 = 1e-12;
 
 /// What is done about an event that removes what is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,6 +82,8 @@ pub struct LiveGraph {
     moved: BTreeSet<NodeId>,
     /// Whether any event had a type.
     typed: bool,
+    /// How weights decay, if they do.
+    decay: Option<Decay>,
 }
 
 /// Events that were checked, and not yet counted.
@@ -130,7 +138,14 @@ impl LiveGraph {
             changes: 0,
             moved: BTreeSet::new(),
             typed: false,
+            decay: store.manifest().live.as_ref().and_then(|live| live.decay),
         })
+    }
+
+    /// How weights decay, if they do.
+    #[must_use]
+    pub fn decay(&self) -> Option<Decay> {
+        self.decay
     }
 
     /// The graph in the store.
@@ -312,11 +327,25 @@ impl LiveGraph {
                     (self.number(staged, source)?, self.number(staged, target)?)
                 };
                 let before = self.staged_weight(staged, pair)?;
+                // What the weights of this moment count: those that come with the event, and those that it is told.
+                let factor = match (self.decay, event.operation, weight) {
+                    (None, ..) | (_, Operation::Remove, None) => 1.0,
+                    (Some(decay), ..) => {
+                        decay.factor(event.time).map_err(|why| Error::Request { what: why.to_string() })?
+                    }
+                };
                 let change = match (event.operation, weight) {
-                    (Operation::Add, weight) => PairChange::Add(weight.unwrap_or(1.0)),
-                    (Operation::Set, weight) => PairChange::Set(weight.unwrap_or(1.0)),
-                    (Operation::Remove, Some(weight)) => PairChange::Subtract(*weight),
+                    (Operation::Add, weight) => PairChange::Add(weight.unwrap_or(1.0) * factor),
+                    (Operation::Set, weight) => PairChange::Set(weight.unwrap_or(1.0) * factor),
+                    (Operation::Remove, Some(weight)) => PairChange::Subtract(*weight * factor),
                     (Operation::Remove, None) => PairChange::Remove,
+                };
+                let change = match (change, before, self.decay) {
+                    // All that is left is taken, as far as whoever sent the event can know.
+                    (PairChange::Subtract(less), Some(own), Some(_)) if (own - less).abs() <= own * ROUNDING => {
+                        PairChange::Remove
+                    }
+                    (change, ..) => change,
                 };
                 if event.operation == Operation::Remove && before.is_none() {
                     return Ok(false);
@@ -324,14 +353,16 @@ impl LiveGraph {
                 if let (PairChange::Subtract(less), Some(own)) = (change, before)
                     && own < less
                 {
+                    let (less, own) = (less / factor, own / factor);
                     let what = format!(
                         "{less} cannot be taken from the edge from {source:?} to {target:?}, which weighs {own}"
                     );
                     return Err(Error::Request { what });
                 }
                 let after = change.after(before);
-                if after.is_some_and(f64::is_infinite) {
-                    let what = format!("the edge from {source:?} to {target:?} would weigh more than can be counted");
+                if let Some(after) = after.filter(|after| !(LEAST_WEIGHT..=MOST_WEIGHT).contains(after)) {
+                    let what = if after < LEAST_WEIGHT { "less" } else { "more" };
+                    let what = format!("the edge from {source:?} to {target:?} would weigh {what} than can be counted");
                     return Err(Error::Request { what });
                 }
                 staged.put(pair, change, after);
@@ -568,6 +599,21 @@ mod tests {
             }
             prop_assert_eq!(live.changes().unwrap(), edits.finish().unwrap());
         }
+    }
+
+    #[test]
+    fn no_row_gets_too_heavy_or_too_light_to_be_divided_by() {
+        let place = tempfile::tempdir().unwrap();
+        let mut live = LiveGraph::open(&store(place.path(), true), 1).unwrap();
+        let add = |target: &str, weight| Event::edge(Operation::Add, "4", target).weighing(weight);
+        for (event, what) in [(add("0", 1e308), "more"), (add("0", 5e-324), "less")] {
+            let refused = live.stage(&[event], Missing::Refuse).unwrap_err();
+            assert!(refused.why.to_string().contains(what), "{}", refused.why);
+        }
+        let heavy: Vec<Event> = ["0", "1", "2", "3", "5", "6"].map(|target| add(target, MOST_WEIGHT)).into();
+        let staged = live.stage(&heavy, Missing::Refuse).unwrap();
+        live.commit(staged).unwrap();
+        assert!(live.changes().unwrap().graph(live.base()).is_ok());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use walkprint_engine::error::Error as EngineError;
-use walkprint_engine::events::Event;
+use walkprint_engine::events::{Decay, Event};
 use walkprint_engine::file::persist;
 use walkprint_engine::store::{EVENTS_LOCK, FileLock, LiveEntry, Store, StoreLock, log_file};
 
@@ -147,6 +147,7 @@ pub struct EventLog {
     first_sequence: u64,
     next_sequence: u64,
     ids: EventIds,
+    decay: Option<Decay>,
     buffer: Vec<u8>,
     room: Vec<u8>,
     unusable: bool,
@@ -211,6 +212,7 @@ impl EventLog {
             first_sequence: live.first_sequence,
             next_sequence: checked.next_sequence,
             ids,
+            decay: live.decay,
             buffer: Vec::new(),
             room,
             unusable: false,
@@ -404,7 +406,8 @@ impl EventLog {
     /// When the disk refuses.
     pub fn live_entry(&self, sealed: &Sealed, generation: u64) -> Result<LiveEntry> {
         let event_ids = self.ids.write(&self.store, format!("event-ids-{generation}.wpi"), sealed.ids)?;
-        Ok(LiveEntry { first_log: sealed.first_log, first_sequence: sealed.first_sequence, event_ids })
+        let Sealed { first_log, first_sequence, .. } = *sealed;
+        Ok(LiveEntry { first_log, first_sequence, event_ids, decay: self.decay })
     }
 
     /// Forgets the files of what was absorbed, once the manifest with this entry has been published.
@@ -476,7 +479,7 @@ fn again(error: &Error, path: &Path) -> Error {
 }
 
 /// Begins the log of a store that had none: the first file, then the manifest that makes it count.
-fn begin(path: &Path) -> Result<LiveEntry> {
+pub(super) fn begin(path: &Path) -> Result<LiveEntry> {
     let lock = StoreLock::existing(path)?;
     let mut manifest = Store::open(path)?.manifest().clone();
     if let Some(live) = manifest.live {
@@ -485,7 +488,7 @@ fn begin(path: &Path) -> Result<LiveEntry> {
     // Files that are left from a graph before do not count, and are swept away.
     let number = numbers(path, 0)?.last().map_or(1, |last| last + 1);
     create(path, number, 0)?;
-    let live = LiveEntry { first_log: number, first_sequence: 0, event_ids: None };
+    let live = LiveEntry { first_log: number, first_sequence: 0, event_ids: None, decay: None };
     manifest.generation += 1;
     manifest.live = Some(live.clone());
     lock.publish(&manifest)?;

@@ -37,11 +37,14 @@ mod now;
 
 mod taking;
 
+mod decaying;
+
 mod following;
 
 pub use changes::Changes;
 pub use compact::{CompactOptions, CompactOutcome, RepairedIndex, compact};
 pub use dataflow::{Batch as PairBatch, Changed, Dataflow, Pair, PairChange, PairNow, RowNow};
+pub use decaying::begin_decay;
 pub use edits::{Edited, Edits};
 pub use following::{Followed, Follower};
 pub use graph::{LiveGraph, Missing, Refused, Staged};
