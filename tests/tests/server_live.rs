@@ -333,7 +333,7 @@ fn events_of_another_program_are_followed_and_one_takes_at_a_time() {
     assert!(problem.status == 409 && problem.kind.ends_with("events-locked"), "{problem:?}");
     assert_eq!(server.post("/v1/stores/s/compact", "{}").json()["status"], "nothing");
     let event = Event::edge(Operation::Add, "n1", "n3").named("theirs");
-    taker.take(&[event.clone()], Missing::Refuse).expect("they take");
+    taker.take(std::slice::from_ref(&event), Missing::Refuse).expect("they take");
     drop(taker);
     // The server counts what it has not seen yet, and then nobody else may take.
     let body = json!({ "events": [{ "source": "n1", "target": "n3", "event_id": "theirs" }, { "source": "n1", "target": "n4" }] });

@@ -56,4 +56,4 @@ pub use overlay::{Overlaid, Overlay};
 pub(crate) use reading::check_from;
 pub use reading::{Batch, Batches, Checked, Torn, check, extent};
 pub use record::MOST_BATCH_BYTES;
-pub use taking::{Absorbing, Taken, Taker, absorb};
+pub use taking::{Absorbing, SoFar, Taken, Taker, absorb};

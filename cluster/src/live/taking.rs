@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use walkprint_engine::events::Event;
 use walkprint_engine::store::{LiveEntry, Manifest, Store};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::changes::Changes;
 use super::compact::{CompactOptions, CompactOutcome, compact_if};
@@ -12,6 +13,7 @@ use super::graph::{LiveGraph, Missing, Refused, Staged};
 use super::log::{Coming, EventLog, LogOptions, Opened, Sealed};
 use super::now::replay;
 use super::reading::check_from;
+use super::record;
 use crate::build::BuildProgress;
 use crate::error::{Error, Result};
 
@@ -32,6 +34,29 @@ pub struct Taken {
     pub missing: u64,
     /// The sequence number of the event that comes next.
     pub next_sequence: u64,
+}
+
+/// Events that were counted, one after the other from the first that the graph has not absorbed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SoFar {
+    /// How many.
+    pub events: u64,
+    /// A digest of all that they say.
+    pub digest: u64,
+}
+
+impl SoFar {
+    /// Counts more. Cost: some ten nanoseconds an event.
+    pub fn count(&mut self, events: &[Event]) {
+        let mut room = Vec::new();
+        for event in events {
+            room.clear();
+            room.extend_from_slice(&self.digest.to_le_bytes());
+            record::write_event(event, &mut room);
+            self.digest = xxh3_64(&room);
+        }
+        self.events += events.len() as u64;
+    }
 }
 
 /// Events that a compaction absorbs: all that had come when it began.
@@ -79,6 +104,40 @@ impl Taker {
     /// As [`Taker::open`]; [`Error::OtherGraph`] when the graph is no longer that of the store.
     pub fn over(mut live: LiveGraph, path: &Path, options: LogOptions) -> Result<(Taker, Opened)> {
         let opened = EventLog::open(path, options, &mut |batch| replay(&mut live, &batch));
+        Taker::of(live, path, opened)
+    }
+
+    /// The same for a graph in which events of the log have been counted already; `so_far` is what they were. None when the log has
+    /// others: what was seen of an append that failed is not in it. The graph is left where it is when another program takes events.
+    ///
+    /// # Errors
+    /// As [`Taker::over`].
+    pub fn behind(
+        graph: &mut Option<LiveGraph>,
+        so_far: SoFar,
+        path: &Path,
+        options: LogOptions,
+    ) -> Result<Option<(Taker, Opened)>> {
+        let Some(mut live) = graph.take() else { return Ok(None) };
+        let mut seen = SoFar { events: 0, digest: 0 };
+        let mut is_same = so_far == seen;
+        let opened = EventLog::open(path, options, &mut |batch| {
+            if is_same {
+                return replay(&mut live, &batch);
+            }
+            seen.count(&batch.events);
+            is_same = seen == so_far;
+            Ok(())
+        });
+        if matches!(opened, Err(Error::EventsLocked { .. })) {
+            *graph = Some(live); // nothing was read
+            return Err(Error::EventsLocked { store: path.to_owned() });
+        }
+        let made = Taker::of(live, path, opened)?;
+        Ok(is_same.then_some(made))
+    }
+
+    fn of(live: LiveGraph, path: &Path, opened: Result<(EventLog, Opened)>) -> Result<(Taker, Opened)> {
         // Somebody may have published another graph before the log was locked.
         let digest = Store::open(path)?.manifest().graph.digest.clone();
         let own = format!("{:032x}", live.base().digest());

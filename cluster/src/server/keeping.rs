@@ -20,7 +20,8 @@ use super::base::Base;
 use super::world::{Counted, World};
 use crate::error::{Error, Result};
 use crate::live::{
-    Absorbing, Batches, LiveGraph, LogOptions, Missing, Overlay, Refused, Taken, Taker, check_from, extent, replay,
+    Absorbing, Batches, LiveGraph, LogOptions, Missing, Overlay, Refused, SoFar, Taken, Taker, check_from, extent,
+    replay,
 };
 
 /// See the [module](self).
@@ -28,6 +29,8 @@ pub(super) struct Keeper {
     base: Arc<Base>,
     state: State,
     counted: Counted,
+    /// What was counted, while another program takes events.
+    so_far: SoFar,
     /// The log that another program appends to, once it was seen to grow, and how far it reached when it was read last.
     batches: Option<Batches>,
     extent: Option<(u64, u64)>,
@@ -39,9 +42,9 @@ enum State {
     /// Nothing has come that the graph has not absorbed.
     Idle,
     /// Another program takes events.
-    Following { live: LiveGraph, overlay: Overlay },
+    Following { live: Box<LiveGraph>, overlay: Box<Overlay> },
     /// This one does.
-    Taking { taker: Box<Taker>, overlay: Overlay },
+    Taking { taker: Box<Taker>, overlay: Box<Overlay> },
 }
 
 /// What is told of the events of a store.
@@ -71,6 +74,7 @@ impl Keeper {
             base: Arc::clone(&base),
             state: State::Idle,
             counted,
+            so_far: SoFar::default(),
             batches: None,
             extent: None,
             broken: false,
@@ -81,19 +85,20 @@ impl Keeper {
         };
         let path = base.store.path();
         let reach = extent(path, entry)?; // before it is read: what comes after is seen as more
-        let (mut live, mut events) = (None, 0);
+        let (mut live, mut so_far) = (None, SoFar::default());
         let checked = check_from(path, entry, &mut |batch| {
             if live.is_none() {
                 live = Some(live_graph(&base)?);
             }
-            events += batch.events.len() as u64;
+            so_far.count(&batch.events);
             live.as_mut().map_or(Ok(()), |live| replay(live, &batch))
         })?;
-        let mut keeper = idle(Counted { events, sequence: Some(checked.next_sequence) });
-        keeper.extent = Some(reach);
+        let mut keeper = idle(Counted { events: so_far.events, sequence: Some(checked.next_sequence) });
+        (keeper.so_far, keeper.extent) = (so_far, Some(reach));
         let plain = World::of(Arc::clone(&base), Counted { events: 0, sequence: Some(entry.first_sequence) });
-        let Some(mut live) = live else { return Ok((keeper, plain)) };
-        let mut overlay = Overlay::new(&live)?;
+        let Some(live) = live else { return Ok((keeper, plain)) };
+        let mut overlay = Box::new(Overlay::new(&live)?);
+        let mut live = Box::new(live);
         let world = World::after(&plain, overlay.follow(&mut live)?, keeper.counted);
         keeper.state = State::Following { live, overlay };
         Ok((keeper, world))
@@ -127,7 +132,7 @@ impl Keeper {
     pub(super) fn kept(&self) -> Kept {
         let (live, log_bytes, taking) = match &self.state {
             State::Idle => return Kept::default(),
-            State::Following { live, .. } => (live, 0, false),
+            State::Following { live, .. } => (live.as_ref(), 0, false),
             State::Taking { taker, .. } => (taker.live(), taker.log().bytes(), true),
         };
         Kept { changed_rows: live.rows().len() as u64, new_nodes: live.new_nodes() as u64, log_bytes, taking }
@@ -138,19 +143,34 @@ impl Keeper {
     /// # Errors
     /// When the log is damaged.
     pub(super) fn adopt(&mut self, base: Arc<Base>) -> Result<World> {
-        if let (State::Taking { taker, overlay }, Some(entry)) = (&mut self.state, &base.manifest().live) {
-            if taker.renew(live_graph(&base)?, entry)? {
-                let (new, world) = match remade(&base, entry, taker) {
-                    Ok(made) => made,
-                    Err(error) => {
-                        self.break_off();
-                        return Err(error);
-                    }
-                };
-                *overlay = new;
-                (self.counted, self.base) = (world.counted(), base);
-                return Ok(world);
-            }
+        if has_same_events(&self.base, &base) && !self.broken {
+            let (live, overlay) = match &mut self.state {
+                State::Idle => {
+                    let (keeper, world) = Keeper::over(base)?;
+                    *self = keeper;
+                    return Ok(world);
+                }
+                State::Following { live, overlay } => (&mut **live, overlay),
+                State::Taking { taker, overlay } => (taker.live_mut(), overlay),
+            };
+            let plain = World::of(Arc::clone(&base), Counted { events: 0, ..self.counted });
+            let overlaid = overlay.follow(live).inspect_err(|_| self.broken = true)?;
+            self.base = base;
+            return Ok(World::after(&plain, overlaid, self.counted));
+        }
+        if let (State::Taking { taker, overlay }, Some(entry)) = (&mut self.state, &base.manifest().live)
+            && taker.renew(live_graph(&base)?, entry)?
+        {
+            let (new, world) = match remade(&base, entry, taker, None) {
+                Ok(made) => made,
+                Err(error) => {
+                    self.break_off();
+                    return Err(error);
+                }
+            };
+            *overlay = new;
+            (self.counted, self.base) = (world.counted(), base);
+            return Ok(world);
         }
         self.state = State::Idle; // lets go of a log that is no more
         let (keeper, world) = Keeper::over(base).inspect_err(|_| self.broken = true)?;
@@ -204,12 +224,13 @@ impl Keeper {
                 return Err(missed());
             }
             if matches!(self.state, State::Idle) {
-                let live = live_graph(&self.base)?;
-                let overlay = Overlay::new(&live)?;
+                let live = Box::new(live_graph(&self.base)?);
+                let overlay = Box::new(Overlay::new(&live)?);
                 self.state = State::Following { live, overlay };
             }
             let State::Following { live, .. } = &mut self.state else { return Err(missed()) };
             replay(live, &batch)?;
+            self.so_far.count(&batch.events);
             (next, came) = (end, true);
             self.counted.events += batch.events.len() as u64;
             self.counted.sequence = Some(end);
@@ -224,22 +245,44 @@ impl Keeper {
     /// damaged.
     pub(super) fn take_over(&mut self, options: LogOptions) -> Result<World> {
         let path = self.base.store.path().to_owned();
-        let (taker, opened) = Taker::over(live_graph(&self.base)?, &path, options)?;
+        // What was counted already need not be counted again.
+        let behind = match std::mem::replace(&mut self.state, State::Idle) {
+            State::Following { live, overlay } => {
+                let mut live = Some(*live);
+                match Taker::behind(&mut live, self.so_far, &path, options) {
+                    Ok(behind) => behind.map(|behind| (behind, Some(overlay))),
+                    Err(error) => {
+                        match live {
+                            Some(live) => self.state = State::Following { live: Box::new(live), overlay },
+                            None => self.broken = true,
+                        }
+                        return Err(error);
+                    }
+                }
+            }
+            _ => None,
+        };
+        let ((taker, opened), overlay) = match behind {
+            Some(behind) => behind,
+            None => (Taker::over(live_graph(&self.base)?, &path, options)?, None),
+        };
         if let Some(torn) = opened.cut {
             tracing::warn!(%torn, "it was never acknowledged, and has been cut off");
         }
         // The first time a manifest was published that has a log.
-        let base = Arc::new(Base::open_after(&self.base)?);
+        let base = Arc::new(Base::open_after(&self.base).inspect_err(|_| self.broken = true)?);
         let (expected, got) = (&self.base.manifest().graph.digest, &base.manifest().graph.digest);
         let Some(entry) = base.manifest().live.clone().filter(|_| expected == got) else {
+            self.broken = true;
             return Err(Error::OtherGraph { store: path, expected: expected.clone(), got: got.clone() });
         };
         let mut taker = Box::new(taker);
-        let (overlay, world) = remade(&base, &entry, &mut taker)?;
+        let (overlay, world) = remade(&base, &entry, &mut taker, overlay).inspect_err(|_| self.broken = true)?;
         *self = Keeper {
             base,
             state: State::Taking { taker, overlay },
             counted: world.counted(),
+            so_far: SoFar::default(),
             batches: None,
             extent: None,
             broken: false,
@@ -309,10 +352,28 @@ impl Keeper {
     }
 }
 
+/// Whether events mean the same in two generations: their graphs are the same files, and their logs begin at the same event.
+fn has_same_events(old: &Base, new: &Base) -> bool {
+    let of = |base: &Base| {
+        let (graph, live) = (&base.manifest().graph, base.manifest().live.as_ref());
+        let files = [graph.file.clone(), graph.digest.clone(), graph.labels_file.clone(), graph.labels_digest.clone()];
+        (files, graph.types.clone(), live.map(|live| (live.first_log, live.first_sequence)))
+    };
+    of(old) == of(new)
+}
+
 /// The world in which everything counts that a taker has taken.
-fn remade(base: &Arc<Base>, entry: &LiveEntry, taker: &mut Taker) -> Result<(Overlay, World)> {
+fn remade(
+    base: &Arc<Base>,
+    entry: &LiveEntry,
+    taker: &mut Taker,
+    overlay: Option<Box<Overlay>>,
+) -> Result<(Box<Overlay>, World)> {
     let plain = World::of(Arc::clone(base), Counted { events: 0, sequence: Some(entry.first_sequence) });
-    let mut overlay = Overlay::new(taker.live())?;
+    let mut overlay = match overlay {
+        Some(overlay) => overlay,
+        None => Box::new(Overlay::new(taker.live())?),
+    };
     if taker.log().events() == 0 {
         return Ok((overlay, plain));
     }
