@@ -114,14 +114,15 @@ impl LiveGraph {
     /// # Errors
     /// When a file is damaged, the graph lies in shards, or there are no threads to be had.
     pub fn open(store: &Store, workers: usize) -> Result<LiveGraph> {
-        LiveGraph::of(store.graph()?, store.labels()?, store.kinds()?.unwrap_or_default(), workers)
+        let decay = store.manifest().live.as_ref().and_then(|live| live.decay);
+        LiveGraph::of(store.graph()?, store.labels()?, store.kinds()?.unwrap_or_default(), decay, workers)
     }
 
-    /// The graph of a store without any event, from files that are open already.
+    /// The graph of a store without any event, from files that are open already, whose weights decay as its manifest says.
     ///
     /// # Errors
     /// When there are no threads to be had.
-    pub fn of(graph: Graph, labels: Labels, kinds: Kinds, workers: usize) -> Result<LiveGraph> {
+    pub fn of(graph: Graph, labels: Labels, kinds: Kinds, decay: Option<Decay>, workers: usize) -> Result<LiveGraph> {
         Ok(LiveGraph {
             graph,
             labels,
@@ -138,7 +139,7 @@ impl LiveGraph {
             changes: 0,
             moved: BTreeSet::new(),
             typed: false,
-            decay: store.manifest().live.as_ref().and_then(|live| live.decay),
+            decay,
         })
     }
 

@@ -61,7 +61,8 @@ pub(super) struct Kept {
 }
 
 fn live_graph(base: &Base) -> Result<LiveGraph> {
-    LiveGraph::of(base.graph.clone(), base.labels.clone(), base.kinds.clone().unwrap_or_default(), 1)
+    let decay = base.manifest().live.as_ref().and_then(|live| live.decay);
+    LiveGraph::of(base.graph.clone(), base.labels.clone(), base.kinds.clone().unwrap_or_default(), decay, 1)
 }
 
 impl Keeper {
