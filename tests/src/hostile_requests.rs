@@ -229,13 +229,16 @@ fn judge(response: &Response, has_no_body: bool) -> Result<(), &'static str> {
 
 const METHODS: [&str; 9] = ["GET", "POST", "POST", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "X"];
 
-const PATHS: [&str; 25] = [
+const PATHS: [&str; 28] = [
     "/v1/stores/small/query",
     "/v1/stores/small/query",
     "/v1/stores/small/query",
     "/v1/stores/small/query/batch",
     "/v1/local",
     "/v1/stores/small/recommend",
+    "/v1/stores/small/edges",
+    "/v1/stores/small/edges?missing=ignore",
+    "/v1/stores/small/compact",
     "/v1/stores",
     "/v1/stores?after=s&limit=3",
     "/v1/stores/small",
@@ -270,7 +273,7 @@ const HEADERS: [&str; 10] = [
     "accept-encoding: gzip, br",
 ];
 
-const BODIES: [&str; 16] = [
+const BODIES: [&str; 18] = [
     r#"{"seeds":["1"]}"#,
     r#"{"seeds":["1",{"id":2,"weight":0.5}],"top":3,"method":"combine","precision":0.01}"#,
     r#"{"seeds":[3],"method":"exact","dangling":"uniform","residual":1e-9,"exclude_seeds":true}"#,
@@ -285,6 +288,8 @@ const BODIES: [&str; 16] = [
     r#"{"seeds":[{"id":"1","weight":5e-324}],"precision":0.999,"top":1}"#,
     r#"{"user":7,"top":3,"preset":"rp3beta","with_seen":true}"#,
     r#"{"items":["1",{"id":2,"weight":0.5}],"settings":{"restart_prob":0.3}}"#,
+    r#"{"events":[{"op":"add","source":"1","target":2,"weight":0.5,"event_id":"e"},{"op":"set","node":"3","type":"x"}]}"#,
+    r#"{"events":[{"op":"remove","source":"1","target":"2"},{"user_id":1,"item_id":"2"}],"missing":"ignore"}"#,
     "",
     "null",
 ];

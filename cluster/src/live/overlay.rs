@@ -20,8 +20,11 @@ use crate::error::Result;
 
 /// What the batches so far have come to.
 pub struct Overlay {
-    /// The rows that differ from the base's.
+    /// The rows that differ from the base's, and those of them in which a weight is not 1.
     rows: NewRows,
+    weighing: BTreeSet<NodeId>,
+    /// The graph as it is.
+    graph: Option<Graph>,
     labels: Labels,
     new_nodes: usize,
     differences: ChangedRows,
@@ -57,6 +60,8 @@ impl Overlay {
         let kinds = (kinds.has_node_kinds() || kinds.has_edge_kinds()).then(|| kinds.clone());
         Ok(Overlay {
             rows: NewRows::new(),
+            weighing: BTreeSet::new(),
+            graph: None,
             labels: live.labels().clone(),
             new_nodes: 0,
             differences: ChangedRows::of_rows(live.base(), live.base(), [])?,
@@ -72,19 +77,35 @@ impl Overlay {
     /// When the graph is damaged. What has come may then be forgotten: begin anew.
     pub fn follow(&mut self, live: &mut LiveGraph) -> Result<Overlaid> {
         let moved = live.take_moved();
+        let mut new_rows = NewRows::new();
         for &node in &moved {
-            if live.rows().contains_key(&node) {
-                self.rows.insert(node, live.row(node)?);
+            let row = live.row(node)?;
+            let differs = live.rows().contains_key(&node);
+            if differs && row.iter().any(|&(_, weight)| weight != 1.0) {
+                self.weighing.insert(node);
+            } else {
+                self.weighing.remove(&node);
+            }
+            if differs {
+                self.rows.insert(node, row.clone());
             } else {
                 self.rows.remove(&node);
             }
+            new_rows.insert(node, row);
         }
         let base = live.base();
         let new = &live.new_ids()[self.new_nodes..];
         let mut same_nodes = new.is_empty();
         self.labels = self.labels.with_added(new)?;
         self.new_nodes += new.len();
-        let graph = base.with_rows(base.nodes() + self.new_nodes, &self.rows)?;
+        let nodes = base.nodes() + self.new_nodes;
+        // Only what is new has to be looked at, except where weights that made the graph a weighted one are gone again.
+        let is_too_wide = |before: &Graph| before.is_weighted() && !base.is_weighted() && self.weighing.is_empty();
+        let graph = match self.graph.as_ref().filter(|before| !is_too_wide(before)) {
+            Some(before) => before.with_rows(nodes, &new_rows)?,
+            None => base.with_rows(nodes, &self.rows)?,
+        };
+        self.graph = Some(graph.clone());
         self.differences = self.differences.updated(base, &graph, moved.iter().copied())?;
         if live.is_typed() || self.kinds.is_some() {
             let kind_changes = live.kind_changes()?;

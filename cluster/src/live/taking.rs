@@ -320,3 +320,71 @@ pub fn absorb(
     };
     compact_if(path, &absorbing.changes, options, edit, progress, tick)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use walkprint_engine::edges::EdgeList;
+    use walkprint_engine::events::Operation;
+    use walkprint_engine::graph::NodeOrder;
+    use walkprint_engine::ids::ExternalIds;
+    use walkprint_engine::kinds::KindLists;
+
+    use super::*;
+    use crate::load::store_edges;
+
+    fn taker(place: &Path) -> Taker {
+        let edges = EdgeList {
+            ids: ExternalIds::Integers((0..4).collect()),
+            sources: vec![0, 1, 2],
+            targets: vec![1, 2, 0],
+            weights: Some(vec![1.0, 2.0, 1.0]),
+            kinds: KindLists::default(),
+        };
+        let path = place.join("g.wp");
+        drop(store_edges(&path, edges, NodeOrder::Id).unwrap());
+        Taker::open(&path, LogOptions::default(), 1).unwrap().0
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        let id = || (0..6u8).prop_map(|number| number.to_string());
+        let name = proptest::option::weighted(0.5, (0..12u8).prop_map(|number| number.to_string()));
+        let operation = proptest::sample::select(Operation::ALL.to_vec());
+        (operation, id(), id(), 1..3u8, name).prop_map(|(operation, source, target, weight, name)| {
+            let event = Event::edge(operation, source, target).weighing(weight.into());
+            name.map_or(event.clone(), |name| event.named(name))
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+        #[test]
+        fn batches_are_taken_together_as_one_after_the_other(
+            groups in proptest::collection::vec(
+                proptest::collection::vec(proptest::collection::vec(event(), 1..4), 1..6),
+                1..4,
+            ),
+        ) {
+            let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let (mut together, mut alone) = (taker(one.path()), taker(other.path()));
+            for group in &groups {
+                let batches: Vec<(&[Event], Missing)> =
+                    group.iter().map(|events| (events.as_slice(), Missing::Refuse)).collect();
+                let outcomes = together.take_each(&batches).unwrap();
+                for ((events, missing), outcome) in batches.into_iter().zip(outcomes) {
+                    let told = |outcome: std::result::Result<Taken, Refused>| {
+                        outcome.map_err(|refused| (refused.place, refused.why.to_string()))
+                    };
+                    prop_assert_eq!(told(outcome), told(alone.take(events, missing)));
+                }
+                prop_assert_eq!(together.live().changes().unwrap(), alone.live().changes().unwrap());
+            }
+            // And what is in the log is what was counted.
+            let (changes, path) = (together.live().changes().unwrap(), one.path().join("g.wp"));
+            drop(together);
+            let (again, _) = Taker::open(&path, LogOptions::default(), 1).unwrap();
+            prop_assert_eq!(again.live().changes().unwrap(), changes);
+        }
+    }
+}

@@ -8,8 +8,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use walkprint_engine::error::Error as EngineError;
@@ -29,6 +30,9 @@ use crate::live::{LogOptions, Missing};
 
 /// How often opening is tried again when a newer generation is published meanwhile, and its files lose their names.
 const TRIES: usize = 5;
+
+/// For how long no event must have come before a graph is turned round in advance.
+const QUIET: Duration = Duration::from_millis(20);
 
 /// What tells one manifest from the next without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +79,8 @@ pub(super) struct Shelf {
     keeper: Mutex<Keeper>,
     pub(super) intake: Intake,
     pub(super) compacting: Compacting,
+    /// Whether somebody sees to it that a graph is turned round.
+    preparing: AtomicBool,
 }
 
 impl Shelf {
@@ -92,6 +98,7 @@ impl Shelf {
                         keeper: Mutex::new(keeper),
                         intake: Intake::default(),
                         compacting: Compacting::default(),
+                        preparing: AtomicBool::new(false),
                     });
                 }
                 Err(error) if tries == TRIES || signature == Signature::of(path) => return Err(error),
@@ -313,6 +320,24 @@ impl Shelf {
             };
         }
         outcomes
+    }
+
+    /// Turns the graph round once no more events come, so that the first question that grows wide need not wait for that.
+    pub(super) fn prepare(&self) {
+        if self.preparing.swap(true, Ordering::AcqRel) {
+            return; // somebody waits for a quiet moment already
+        }
+        loop {
+            let world = self.world();
+            std::thread::sleep(QUIET);
+            if Arc::ptr_eq(&world, &self.world()) {
+                self.preparing.store(false, Ordering::Release);
+                if !world.is_turned_round() && world.turn_round().is_err() {
+                    tracing::debug!(store = self.name, "a graph cannot be turned round"); // who asks is told why
+                }
+                return;
+            }
+        }
     }
 
     /// Takes no more events and lets go of the log: the store is closed here.
