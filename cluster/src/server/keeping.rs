@@ -358,7 +358,7 @@ fn has_same_events(old: &Base, new: &Base) -> bool {
     let of = |base: &Base| {
         let (graph, live) = (&base.manifest().graph, base.manifest().live.as_ref());
         let files = [graph.file.clone(), graph.digest.clone(), graph.labels_file.clone(), graph.labels_digest.clone()];
-        (files, graph.types.clone(), live.map(|live| (live.first_log, live.first_sequence)))
+        (files, graph.types.clone(), live.map(|live| (live.first_log, live.first_sequence, live.decay)))
     };
     of(old) == of(new)
 }
