@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
+use walkprint_cluster::live::Now;
 use walkprint_cluster::recommend::{
     Audience, Format, ModelKind, Recommender, Settings, Steps, Trial, TuneOptions, Tuned, tune,
 };
@@ -17,7 +18,7 @@ use walkprint_engine::query::Method;
 use walkprint_engine::store::Store;
 
 use crate::arguments::{RestartArguments, workers};
-use crate::terminal::{duration, note, note_waiting, processors};
+use crate::terminal::{duration, note, processors};
 
 /// `walkprint recommend`.
 #[derive(Debug, Args)]
@@ -155,19 +156,29 @@ pub(crate) struct ModelArguments {
 /// A store of users and items, open.
 pub(crate) struct Opened {
     pub(crate) store: Store,
-    pub(crate) graph: Graph,
+    base: Graph,
+    /// The graph as it is, when there are events that the one in the store has not absorbed.
+    now: Option<Now>,
     pub(crate) labels: Labels,
     pub(crate) audience: Audience,
 }
 
 impl Opened {
-    /// Opens a store, and finds its users and items.
+    /// Opens a store, and finds its users and items, those that came by events as well.
     pub(crate) fn new(path: &Path) -> anyhow::Result<Opened> {
         let store = Store::open(path)?;
-        note_waiting(&store)?;
-        let (graph, labels, kinds) = (store.graph()?, store.labels()?, store.kinds()?);
-        let audience = Audience::new(&graph, &labels, kinds.as_ref())?;
-        Ok(Opened { store, graph, labels, audience })
+        let (base, mut labels, mut kinds) = (store.graph()?, store.labels()?, store.kinds()?);
+        let now = Now::of(&store)?;
+        if let Some(now) = &now {
+            (labels, kinds) = (now.labels.clone(), now.kinds(&base, kinds.as_ref())?);
+        }
+        let audience = Audience::new(now.as_ref().map_or(&base, |now| &now.graph), &labels, kinds.as_ref())?;
+        Ok(Opened { store, base, now, labels, audience })
+    }
+
+    /// How many events count that the graph in the store has not absorbed.
+    pub(crate) fn events(&self) -> u64 {
+        self.now.as_ref().map_or(0, |now| now.events)
     }
 
     /// The recommender for these settings.
@@ -177,8 +188,11 @@ impl Opened {
         index: Option<&str>,
         work: (usize, &AtomicBool),
     ) -> anyhow::Result<Recommender<'_>> {
-        let ground = (&self.store, &self.graph, &self.labels);
-        Ok(Recommender::new(ground, &self.audience, settings, index, work)?)
+        let (store, base, audience) = (&self.store, &self.base, &self.audience);
+        Ok(match &self.now {
+            Some(now) => Recommender::over((store, base), now, audience, settings, index, work)?,
+            None => Recommender::new((store, base, &self.labels), audience, settings, index, work)?,
+        })
     }
 }
 

@@ -329,3 +329,80 @@ fn what_makes_no_sense_is_refused() {
     }
     assert_eq!(server.post("/v1/stores/edges/recommend", "{\"user\": 1}").status, 422);
 }
+
+/// What a user clicks counts in her next answer, before anything is absorbed, and comes to the same afterwards.
+#[test]
+fn every_click_counts_in_the_next_answer() {
+    let place = place();
+    let place = place.path();
+    let _ = run(place, &["index", "likes.wp", "--walks", "200", "--restart-prob", "0.7"]).done();
+    let ways: [&[&str]; 4] = [
+        &["--model", "walk"],
+        &["--model", "walk", "--neighbors", "20"],
+        &["--model", "ppr", "--method", "exact"],
+        &["--model", "ppr", "--method", "combine", "--precision", "0.001"],
+    ];
+    let of_eve = |way: &[&str]| {
+        let answer = json_of(place, &[&["recommend", "likes.wp", "--user", "eve", "--top", "5"], way].concat());
+        assert_eq!(answer["fallbacks"], 0, "{answer}");
+        answer["results"].clone()
+    };
+    let before = json_of(place, &["recommend", "likes.wp", "--user", "eve"]);
+    assert_eq!((&before["fallbacks"], &before["events"]), (&1.into(), &0.into()), "nothing is known of her yet");
+
+    let mut seen: Vec<String> = Vec::new();
+    let mut answers = Vec::new();
+    for item in ["3", "27", "new"] {
+        std::fs::write(place.join("clicks.csv"), format!("user_id,item_id\neve,{item}\n")).unwrap();
+        let _ = run(place, &["update", "likes.wp", "--edges", "clicks.csv"]).done();
+        seen.push(item.to_owned());
+        let all: Vec<Value> = ways.iter().map(|way| of_eve(way)).collect();
+        for results in &all {
+            let ids: Vec<String> = items(results).into_iter().map(|(id, _)| id).collect();
+            assert!(ids.iter().all(|id| !seen.contains(id)), "{ids:?} {seen:?}");
+        }
+        // She is, at every moment, one who comes with the same items.
+        let strangers: Vec<String> = seen.iter().map(|item| format!("--items={item}")).collect();
+        let strangers: Vec<&str> = strangers.iter().map(String::as_str).collect();
+        let as_stranger = json_of(place, &[&["recommend", "likes.wp", "--top", "5"], &strangers[..]].concat());
+        assert_eq!(items(&all[0]), items(&as_stranger["results"]));
+        answers.push(all);
+    }
+    assert_ne!(items(&answers[0][0]), items(&answers[1][0]), "a click on an item of another taste changes the answer");
+    let typed = json_of(place, &["query", "likes.wp", "--seed", "user:eve", "--top", "40"]);
+    let kind = |id: &str| {
+        let results = typed["results"].as_array().unwrap();
+        results.iter().find(|result| result["id"] == id).map(|result| result["type"].clone())
+    };
+    assert_eq!((kind("user:eve"), kind("item:new")), (Some("user".into()), Some("item".into())), "{typed}");
+    let inspected = json_of(place, &["inspect", "likes.wp"]);
+    assert!(3 <= inspected["events"]["waiting"].as_u64().unwrap(), "{inspected}");
+    assert!(run(place, &["inspect", "likes.wp"]).done().contains(" wait ("));
+
+    let _ = run(place, &["compact", "likes.wp"]).done();
+    for (way, waiting) in ways.iter().zip(&answers[2]) {
+        let (absorbed, waiting) = (items(&of_eve(way)), items(waiting));
+        for ((one, left), (other, right)) in absorbed.iter().zip(&waiting) {
+            assert!((left - right).abs() <= 2e-3 * left.max(1e-3), "{way:?}: {one} {left}, {other} {right}");
+        }
+        if !way.contains(&"combine") {
+            assert_eq!(absorbed, waiting, "{way:?}");
+        }
+    }
+}
+
+#[test]
+fn events_that_go_with_their_graph_are_told() {
+    let place = place();
+    let place = place.path();
+    std::fs::write(place.join("clicks.csv"), "user_id,item_id\neve,3\n").unwrap();
+    let _ = run(place, &["update", "likes.wp", "--edges", "clicks.csv"]).done();
+    // The same graph again: events happen to it as before.
+    let again = run(place, &["load", "likes.csv", "--into", "likes.wp", "--replace"]);
+    assert!(again.code == Some(0) && again.stderr.is_empty(), "{again:?}");
+    std::fs::write(place.join("other.csv"), "user_id,item_id\n1,2\n3,4\n").unwrap();
+    let other = run(place, &["load", "other.csv", "--into", "likes.wp", "--replace"]);
+    assert!(other.code == Some(0) && other.stderr.contains("were dropped with it"), "{other:?}");
+    let third = run(place, &["load", "likes.csv", "--into", "likes.wp", "--replace"]);
+    assert!(third.stderr.is_empty(), "{third:?}");
+}

@@ -1,6 +1,8 @@
 //! Keeps: **`walkprint watch` answers again when events or a new generation change the results, and then says what `walkprint query`
 //! says**; it ends well on Ctrl-C, when nobody reads any more, and after as many answers as were wanted.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Child;

@@ -1,6 +1,7 @@
 //! `walkprint inspect`.
 
 use serde_json::json;
+use walkprint_cluster::live::check;
 use walkprint_cluster::load::imbalance;
 use walkprint_engine::kinds::KindCount;
 use walkprint_engine::parts::KindParts;
@@ -55,7 +56,14 @@ pub(crate) fn run(arguments: InspectArguments) -> anyhow::Result<Outcome> {
                 })
             })
             .collect();
-        print_json(&json!({ "generation": manifest.generation, "graph": described, "indexes": indexes }))?;
+        let mut printed = json!({ "generation": manifest.generation, "graph": described, "indexes": indexes });
+        if let Some(live) = &manifest.live {
+            let waiting = Waiting::of(&store)?;
+            printed["events"] = json!({
+                "waiting": waiting.events, "bytes": waiting.bytes, "absorbed": live.first_sequence, "decay": live.decay,
+            });
+        }
+        print_json(&printed)?;
         return Ok(Outcome::Done);
     }
     let weights = match report.weight_range {
@@ -113,8 +121,34 @@ pub(crate) fn run(arguments: InspectArguments) -> anyhow::Result<Outcome> {
     if manifest.indexes.is_empty() {
         text += &format!("index     none yet: walkprint index {}\n", store.path().display());
     }
+    if let Some(live) = &manifest.live {
+        let Waiting { events, bytes } = Waiting::of(&store)?;
+        let (events, absorbed) = (count(events), count(live.first_sequence));
+        text += &format!("events    {events} wait ({}), {absorbed} were absorbed\n", size(bytes));
+        if let Some(decay) = &live.decay {
+            text += &format!("          weights halve every {} from {} on\n", decay.half_life, decay.from);
+        }
+    }
     print(&text)?;
     Ok(Outcome::Done)
+}
+
+/// Events that the graph has not absorbed.
+struct Waiting {
+    events: u64,
+    bytes: u64,
+}
+
+impl Waiting {
+    /// Reads the log of a store.
+    fn of(store: &Store) -> anyhow::Result<Waiting> {
+        let mut events = 0;
+        let checked = check(store.path(), &mut |batch| {
+            events += batch.events.len() as u64;
+            Ok(())
+        })?;
+        Ok(Waiting { events, bytes: checked.files.iter().map(|(.., bytes)| bytes).sum() })
+    }
 }
 
 /// The commonest types and how often they occur.

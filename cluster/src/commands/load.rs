@@ -7,12 +7,13 @@ use std::sync::atomic::AtomicBool;
 use anyhow::bail;
 use serde_json::json;
 use walkprint_cluster::error::Error;
+use walkprint_cluster::live::waiting;
 use walkprint_cluster::load::{
     HeldOut, InteractionJob, LoadJob, LoadOutcome, LoadPhase, check_order, imbalance, load_interactions, load_shards,
     load_store,
 };
 use walkprint_engine::graph::NodeOrder;
-use walkprint_engine::store::GraphEntry;
+use walkprint_engine::store::{GraphEntry, Store};
 use walkprint_loaders::interactions::{InteractionOptions, Preparation, are_interactions};
 use walkprint_loaders::{LoadOptions, LoadReport, Malformed};
 
@@ -67,6 +68,7 @@ pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
         replace: arguments.replace,
     };
     let stop = stop_flag()?;
+    let before = waiting_at(&arguments.into);
     let outcome = if in_shards {
         check_order(&job)?;
         // A worker reads with threads of its own: there is one for each shard.
@@ -82,8 +84,26 @@ pub(crate) fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
     } else {
         load(&arguments.into, &job, &stop)?
     };
+    note_dropped(&arguments.into, before);
     show(&arguments.into, &outcome, arguments.json)?;
     Ok(Outcome::Done)
+}
+
+/// How many events wait in a store that is about to be loaded over. What cannot be read has none.
+fn waiting_at(store: &Path) -> u64 {
+    Store::open(store).ok().and_then(|store| waiting(&store).ok()).unwrap_or(0)
+}
+
+/// Says that events have gone with the graph that they were sent for.
+fn note_dropped(store: &Path, before: u64) {
+    let is_there = Store::open(store).is_ok_and(|store| store.manifest().live.is_some());
+    if before != 0 && !is_there {
+        let (store, events) = (store.display(), count(before));
+        note(&format!(
+            "walkprint: {store}: {events} events that the graph before had not absorbed were dropped with it; send them again if \
+             they are meant for this one"
+        ));
+    }
 }
 
 /// Prints what was done.
@@ -140,7 +160,9 @@ fn run_interactions(arguments: LoadArguments, columns: &LoadOptions) -> anyhow::
         replace: arguments.replace,
     };
     let stop = stop_flag()?;
+    let before = waiting_at(&arguments.into);
     let outcome = watched(|watch| load_interactions(&arguments.into, &job, &stop, watch))?;
+    note_dropped(&arguments.into, before);
     show(&arguments.into, &outcome, arguments.json)?;
     Ok(Outcome::Done)
 }

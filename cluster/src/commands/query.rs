@@ -44,10 +44,12 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
     let answer = answerer.answer(&question)?;
     let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     // A table needs no types: a damaged file of them is no reason to refuse one.
-    let kinds = if arguments.json || arguments.explain.is_some() { store.kinds()? } else { None };
-    // Types of edges are told by their place in the graph that is in the store.
-    let edge_kinds = kinds.as_ref().filter(|_| now.is_none());
-    let settings = ExplainSettings { paths: arguments.paths, kinds: edge_kinds, ..ExplainSettings::default() };
+    let kinds = match (&now, arguments.json || arguments.explain.is_some()) {
+        (_, false) => None,
+        (None, true) => store.kinds()?,
+        (Some(now), true) => now.kinds(&graph, store.kinds()?.as_ref())?,
+    };
+    let settings = ExplainSettings { paths: arguments.paths, kinds: kinds.as_ref(), ..ExplainSettings::default() };
     let explained = arguments.explain.map(|_| answerer.explain(&question, &answer, &settings)).transpose()?;
     let picture = || explained.as_ref().map(|explained| Picture::new(explained, restart_prob)).unwrap_or_default();
     if let Some(drawn @ (ExplainAs::Dot | ExplainAs::Svg)) = arguments.explain {

@@ -80,6 +80,7 @@ pub(crate) fn run(arguments: RecommendArguments) -> anyhow::Result<Outcome> {
             "settings": settings,
             "users": asked,
             "fallbacks": fallbacks,
+            "events": opened.events(),
             "seconds": took.as_secs_f64(),
         });
         printed["tuned"] = tuned.as_ref().map_or(Value::Null, tuned_as_json);
@@ -95,6 +96,9 @@ pub(crate) fn run(arguments: RecommendArguments) -> anyhow::Result<Outcome> {
         text += &table(&rows, !strangers.is_empty());
     }
     text += &summary(&arguments, &settings, asked, written, fallbacks);
+    if opened.events() != 0 {
+        text += &format!("events    {} count that the graph has not absorbed\n", count(opened.events()));
+    }
     text += &format!("took      {}\n", duration(took));
     print(&text)?;
     Ok(Outcome::Done)

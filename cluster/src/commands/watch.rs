@@ -174,7 +174,12 @@ impl Asked<'_> {
         let (index, restart_prob) = (self.opened.index.as_ref(), self.opened.restart_prob);
         let used = index.filter(|_| !matches!(answer.method, Method::Exact | Method::Block)).map(Index::entry);
         let from = Provenance { index: used, graph_digest: &store.manifest().graph.digest, restart_prob };
-        let mut line = as_json(answer, store.kinds()?.as_ref(), from);
+        let kinds = store.kinds()?;
+        let kinds = match now {
+            Some(now) => now.kinds(&self.opened.graph, kinds.as_ref())?,
+            None => kinds,
+        };
+        let mut line = as_json(answer, kinds.as_ref(), from);
         let entered = change.entered.iter().map(|one| json!({ "id": one.id, "rank": one.rank }));
         let left = change.left.iter().map(|one| json!({ "id": one.id, "rank": one.rank }));
         let moved = change.moved.iter().map(|(from, to)| json!({ "id": to.id, "from": from.rank, "to": to.rank }));

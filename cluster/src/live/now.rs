@@ -3,10 +3,12 @@
 
 use walkprint_engine::graph::Graph;
 use walkprint_engine::index::Index;
+use walkprint_engine::kinds::{KindTables, Kinds};
 use walkprint_engine::labels::Labels;
 use walkprint_engine::query::{Answerer, ChangedRows};
 use walkprint_engine::store::Store;
 
+use super::changes::Changes;
 use super::graph::{LiveGraph, Missing};
 use super::reading::{Batch, check};
 use crate::error::{Error, Result};
@@ -21,6 +23,8 @@ pub struct Now {
     pub changes: ChangedRows,
     /// How many events the graph in the store has not absorbed.
     pub events: u64,
+    /// What they came to.
+    all: Changes,
 }
 
 impl Now {
@@ -58,7 +62,18 @@ impl Now {
         let graph = changes.graph(live.base())?;
         let labels = changes.labels(live.labels())?;
         let rows = ChangedRows::of_rows(live.base(), &graph, changes.rows.keys().copied())?;
-        Ok(Now { graph, labels, changes: rows, events })
+        Ok(Now { graph, labels, changes: rows, events, all: changes })
+    }
+
+    /// The types of nodes and edges; none when nothing has one. `base` and `kinds` are those in the store. Cost: the codes of all nodes
+    /// and edges are copied.
+    ///
+    /// # Errors
+    /// When a file is damaged.
+    pub fn kinds(&self, base: &Graph, kinds: Option<&Kinds>) -> Result<Option<Kinds>> {
+        let tables = kinds.map_or(Ok(KindTables::default()), Kinds::tables)?;
+        let kinds = Kinds::from(&self.all.kinds(&tables, base, &self.graph)?);
+        Ok((kinds.has_node_kinds() || kinds.has_edge_kinds()).then_some(kinds))
     }
 
     /// Somebody who answers about the graph as it is now, from an index of the graph in the store.

@@ -7,7 +7,7 @@ use walkprint_engine::graph::{Graph, Inflow};
 use walkprint_engine::index::Index;
 use walkprint_engine::labels::Labels;
 use walkprint_engine::query::two_sided::{Best, Lists, ShortWalker};
-use walkprint_engine::query::{Answerer, Debias, Method, PopularityKind, Question, Seeds, Shape};
+use walkprint_engine::query::{Answerer, ChangedRows, Debias, Method, PopularityKind, Question, Seeds, Shape};
 use walkprint_engine::store::Store;
 
 use super::audience::{Audience, Person};
@@ -15,6 +15,7 @@ use super::in_order::in_order;
 use super::settings::{ModelKind, Settings};
 use crate::choice::{Wanted, choose_index};
 use crate::error::Result;
+use crate::live::Now;
 
 /// Items whose lists a thread makes at a time.
 const LISTS_AT_ONCE: usize = 256;
@@ -44,6 +45,8 @@ pub struct Recommended {
 /// A model that is ready, for any number of threads.
 pub struct Recommender<'s> {
     ground: Option<(&'s Graph, &'s Labels)>,
+    /// What differs from the graph that the index is of.
+    changes: Option<&'s ChangedRows>,
     audience: &'s Audience,
     settings: Settings,
     index: Option<Index>,
@@ -63,13 +66,41 @@ impl<'s> Recommender<'s> {
         index: Option<&str>,
         work: (usize, &AtomicBool),
     ) -> Result<Recommender<'s>> {
+        Recommender::ready((store, graph), (graph, labels, None), audience, settings, index, work)
+    }
+
+    /// The same for a store with events that its graph, which is `base`, has not absorbed. The audience is that of the graph as it is
+    /// now.
+    ///
+    /// # Errors
+    /// As [`Recommender::new`].
+    pub fn over(
+        (store, base): (&Store, &Graph),
+        now: &'s Now,
+        audience: &'s Audience,
+        settings: &Settings,
+        index: Option<&str>,
+        work: (usize, &AtomicBool),
+    ) -> Result<Recommender<'s>> {
+        let ground = (&now.graph, &now.labels, Some(&now.changes));
+        Recommender::ready((store, base), ground, audience, settings, index, work)
+    }
+
+    fn ready(
+        (store, base): (&Store, &Graph),
+        (graph, labels, changes): (&'s Graph, &'s Labels, Option<&'s ChangedRows>),
+        audience: &'s Audience,
+        settings: &Settings,
+        index: Option<&str>,
+        work: (usize, &AtomicBool),
+    ) -> Result<Recommender<'s>> {
         let mut recommender = Recommender::walking(audience, settings, work)?;
-        recommender.ground = Some((graph, labels));
+        (recommender.ground, recommender.changes) = (Some((graph, labels)), changes);
         if settings.model == ModelKind::Ppr {
             let method = settings.method;
             if matches!(method, Method::Combine | Method::Lookup) {
                 let wanted = Wanted { index, restart_prob: Some(settings.restart_prob), method };
-                recommender.index = choose_index(store, graph, wanted)?.0;
+                recommender.index = choose_index(store, base, wanted)?.0;
             }
             recommender.inflow = Some(Answerer::new(graph, labels, None, settings.restart_prob)?.inflow()?);
         }
@@ -87,7 +118,7 @@ impl<'s> Recommender<'s> {
             _ => None,
         };
         let settings = settings.clone();
-        Ok(Recommender { ground: None, audience, settings, index: None, inflow: None, lists })
+        Ok(Recommender { ground: None, changes: None, audience, settings, index: None, inflow: None, lists })
     }
 
     /// The lists, if the model has some.
@@ -113,7 +144,13 @@ impl<'s> Recommender<'s> {
                 Way::Walk(Box::new(ShortWalker::new(&self.audience.sides, &self.settings.walks())?))
             }
             (ModelKind::Ppr, _, Some((graph, labels))) => {
-                let answerer = Answerer::new(graph, labels, self.index.as_ref(), self.settings.restart_prob)?;
+                let (index, restart_prob) = (self.index.as_ref(), self.settings.restart_prob);
+                let answerer = match (index, self.changes) {
+                    (Some(index), Some(changes)) => {
+                        Answerer::with_changes(graph, labels, index, changes, restart_prob)?
+                    }
+                    _ => Answerer::new(graph, labels, index, restart_prob)?,
+                };
                 Way::Ppr(Box::new(match &self.inflow {
                     Some(inflow) => answerer.with_inflow(Arc::clone(inflow)),
                     None => answerer,
