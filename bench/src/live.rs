@@ -20,6 +20,8 @@ mod repair;
 
 mod kills;
 
+mod server_kills;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -80,7 +82,7 @@ pub(crate) struct Options {
     /// Draws of edges that change in `repair`, for each share
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Kills of `kills`
+    /// Kills of `kills`, of servers a fifth as many besides
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     kills: u32,
     /// Workers of builds and compactions [default: all processors]
@@ -107,7 +109,7 @@ enum Part {
     Http,
     /// Compaction beside a rebuild of the same index
     Repair,
-    /// Updates and compactions that are killed, and done again
+    /// Updates, compactions and servers that are killed, and what is done again
     Kills,
 }
 

@@ -4,6 +4,7 @@
 //! log must hold, in order, what was sent: at least all of what an `update` that came to its end has sent, and all that anybody has seen in the
 //! log before. At the end every file is, to the last byte, that of a store to which the same happened undisturbed.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -20,7 +21,7 @@ use walkprint_engine::events::{Event, Operation};
 use walkprint_engine::graph::NodeOrder;
 use walkprint_engine::store::Store;
 
-use super::Options;
+use super::{Options, server_kills};
 use crate::figure::Figure;
 use crate::graphs::GraphFacts;
 use crate::report::Report;
@@ -33,6 +34,8 @@ const EDGES_PER_NODE: u32 = 8;
 /// Events of a file, and how many of them are kept with one write.
 const EVENTS: usize = 400;
 const BATCH: usize = 10;
+/// So often a job is killed before it may go on to its end.
+const IN_A_ROW: u32 = 5;
 /// Nodes that may come.
 const NEW_NODES: u64 = 200;
 /// The longest that a process may take.
@@ -41,17 +44,17 @@ const LOOK: Duration = Duration::from_micros(200);
 
 /// What is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Job {
+pub(super) enum Job {
     Update,
     Compact,
 }
 
 /// The stream of events, file after file, by key.
-struct Stream {
+pub(super) struct Stream {
     numbers: SplitMix64,
     weights: BTreeMap<(i64, i64), f64>,
     nodes: u64,
-    sent: Vec<Event>,
+    pub(super) sent: Vec<Event>,
 }
 
 impl Stream {
@@ -106,15 +109,33 @@ impl Stream {
 }
 
 /// A store that is worked on by processes.
-struct Scene {
-    program: PathBuf,
-    place: PathBuf,
+pub(super) struct Scene {
+    pub(super) program: PathBuf,
+    pub(super) place: PathBuf,
     workers: usize,
+    /// How many files of events there are.
+    files: Cell<usize>,
 }
 
 impl Scene {
     fn events(&self, number: usize) -> PathBuf {
         self.place.join(format!("events-{number}.jsonl"))
+    }
+
+    /// The number of the file of events that is written next.
+    pub(super) fn next_events(&self) -> usize {
+        self.files.get()
+    }
+
+    /// Writes the next file of events.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(super) fn write_events(&self, stream: &mut Stream) -> Result<()> {
+        let number = self.files.get();
+        stream.write(&self.events(number))?;
+        self.files.set(number + 1);
+        Ok(())
     }
 
     fn command(&self, job: Job, store: &Path, number: usize) -> Command {
@@ -136,7 +157,10 @@ impl Scene {
     }
 
     /// Runs to the end. Gives what was printed, and how long it took.
-    fn run(&self, job: Job, store: &Path, number: usize) -> Result<(Value, Duration)> {
+    ///
+    /// # Errors
+    /// When it fails.
+    pub(super) fn run(&self, job: Job, store: &Path, number: usize) -> Result<(Value, Duration)> {
         let began = Instant::now();
         let output = self.start(job, store, number)?.wait_with_output().context("could not wait for a process")?;
         let took = began.elapsed();
@@ -172,7 +196,11 @@ impl Scene {
         }
     }
 
-    fn verify(&self, store: &Path) -> Result<()> {
+    /// Lets the program look at every byte of a store.
+    ///
+    /// # Errors
+    /// When it finds damage.
+    pub(super) fn verify(&self, store: &Path) -> Result<()> {
         let output = Command::new(&self.program).arg("verify").arg(store).output().context("walkprint verify")?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "walkprint verify: {said}");
@@ -188,7 +216,10 @@ fn printed(job: Job, output: &Output) -> Result<Value> {
 }
 
 /// How many events are in the log or absorbed, after those that are in it were compared with what was sent.
-fn kept(store: &Path, sent: &[Event]) -> Result<usize> {
+///
+/// # Errors
+/// When the log cannot be read, or holds something else.
+pub(super) fn kept(store: &Path, sent: &[Event]) -> Result<usize> {
     let mut wrong = None;
     let checked = check(store, &mut |batch| {
         for (at, event) in batch.events.iter().enumerate() {
@@ -212,19 +243,21 @@ fn kept(store: &Path, sent: &[Event]) -> Result<usize> {
 pub(super) fn run(report: &mut Report, options: &Options) -> Result<()> {
     let directory = tempfile::tempdir().context("could not make a temporary directory")?;
     let place = directory.path().to_owned();
-    let scene = Scene { program: options.program()?, place: place.clone(), workers: options.workers() };
-    let (killed, quiet) = (place.join("killed.wp"), place.join("quiet.wp"));
+    let scene =
+        Scene { program: options.program()?, place: place.clone(), workers: options.workers(), files: Cell::new(0) };
+    let (killed, quiet, pristine) = (place.join("killed.wp"), place.join("quiet.wp"), place.join("pristine.wp"));
     let edges = rmat(options.key, SCALE, EDGES_PER_NODE, false)?;
-    let mut stream = Stream::new(&edges, options.key)?;
+    let (mut stream, mut of_servers) = (Stream::new(&edges, options.key)?, Stream::new(&edges, !options.key)?);
     let store = store_edges(&killed, edges, NodeOrder::default())?;
     report.graphs.push(GraphFacts::of(&format!("rmat:{SCALE}:{EDGES_PER_NODE}"), &store.graph()?, "breadth-first")?);
     options.index(&killed)?;
     copy(&killed, &quiet)?;
+    copy(&killed, &pristine)?;
 
     // Beforehand: how long it takes undisturbed.
     let trial = place.join("trial.wp");
     copy(&killed, &trial)?;
-    stream.write(&scene.events(0))?;
+    scene.write_events(&mut stream)?;
     let (_, update) = scene.run(Job::Update, &trial, 0)?;
     let (_, compaction) = scene.run(Job::Compact, &trial, 0)?;
     std::fs::remove_dir_all(&trial).with_context(|| format!("{}: could not remove", trial.display()))?;
@@ -237,10 +270,11 @@ pub(super) fn run(report: &mut Report, options: &Options) -> Result<()> {
         for (job, most) in [(Job::Update, update), (Job::Compact, compaction)] {
             let counts = by_job.entry(job).or_default();
             let half = options.kills.div_ceil(2);
+            let until = half.min(counts.0 + IN_A_ROW);
             loop {
                 let (generation, seen) = (Store::open(&killed)?.manifest().generation, kept(&killed, &stream.sent)?);
-                // Of both about as many; then it may go on to its end.
-                let is_last = kills == options.kills || counts.0 == half && job == Job::Update;
+                // Of both as many; then it may go on to its end.
+                let is_last = kills == options.kills || counts.0 == until;
                 least = least.max(seen);
                 let look = || {
                     if job == Job::Update {
@@ -281,7 +315,7 @@ pub(super) fn run(report: &mut Report, options: &Options) -> Result<()> {
             }
         }
         number += 1;
-        stream.write(&scene.events(number))?;
+        scene.write_events(&mut stream)?;
         eprintln!("{kills} of {} kills", options.kills);
     }
     let mut repeated = 0;
@@ -316,7 +350,7 @@ pub(super) fn run(report: &mut Report, options: &Options) -> Result<()> {
     );
     let evidence = format!("{} files; {}", quiet_files.len(), differ.join(", "));
     report.check("in the end every file is that of the undisturbed run", differ.is_empty(), evidence);
-    Ok(())
+    server_kills::run(report, &scene, &pristine, options.kills.div_ceil(5), &mut of_servers)
 }
 
 fn number_is_last(number: usize, sent: usize) -> bool {

@@ -25,6 +25,10 @@ use crate::serve::program::Server;
 
 /// Where events are sent to.
 const EDGES: &str = "/v1/stores/g/edges";
+/// Where it is told to absorb events.
+const COMPACT: &str = "/v1/stores/g/compact";
+/// Size of batches that come while events are absorbed.
+const WHILE_ABSORBING: usize = 100;
 /// Where questions are sent to.
 const QUERY: &str = "/v1/stores/g/query";
 /// Different questions.
@@ -44,6 +48,7 @@ const P50: Quantity = ("p50 of questions", "ms");
 const P99: Quantity = ("p99 of questions", "ms");
 const LONGEST: Quantity = ("longest of questions", "ms");
 const EVENTS: Quantity = ("events acknowledged", "events/s");
+const MOVED_ON: Quantity = ("until the next generation", "s");
 const POST: Quantity = ("median of POST", "ms");
 const POST99: Quantity = ("p99 of POST", "ms");
 
@@ -55,6 +60,9 @@ struct Acknowledged {
     milliseconds: Vec<f64>,
     /// How often the sender was told to wait.
     waited: usize,
+    /// The generation of the first acknowledgement, and how long it took until there was another one.
+    generation: Option<u64>,
+    moved_on: Option<f64>,
     failures: Vec<String>,
 }
 
@@ -66,7 +74,9 @@ pub(super) fn run(report: &mut Report, options: &Options) -> Result<()> {
     let program = options.program()?;
     let prepared = Prepared::make(report, options)?;
     let path = prepared.copy("served.wp")?;
-    let server = Server::start(&program, &[format!("g={}", path.display())])?;
+    // It absorbs events when it is told to, so that phases do not have it by chance.
+    let arguments = [format!("g={}", path.display()), "--compact-after=0".to_owned()];
+    let server = Server::start(&program, &arguments)?;
     let runtime = runtime()?;
     let probe = Ask::post(EDGES, &json!({ "events": [] }))?;
     let (status, _) = runtime.block_on(async { Connection::open(server.address).await?.ask(&probe).await })?;
@@ -97,6 +107,16 @@ pub(super) fn run(report: &mut Report, options: &Options) -> Result<()> {
         phases.push((format!("batches of {size}"), came?, Some(acknowledged?)));
     }
     phases.push(("after".to_owned(), ask_only()?, None));
+    let absorb = Ask::post(COMPACT, &json!({}))?;
+    let sent = async {
+        let (status, body) = Connection::open(server.address).await?.ask(&absorb).await?;
+        ensure!(status.is_success(), "POST {COMPACT}: {status}, {}", String::from_utf8_lossy(&body));
+        let sending = send(server.address, &mut events, WHILE_ABSORBING, time);
+        let (came, acknowledged) = tokio::join!(load.run(pace, time, usize::MAX), sending);
+        Ok::<_, anyhow::Error>((came?, acknowledged?))
+    };
+    let (came, acknowledged) = runtime.block_on(sent)?;
+    phases.push((format!("it absorbs them, batches of {WHILE_ABSORBING}"), came, Some(acknowledged)));
     describe(report, options, rate, &phases);
     let complaints = server.complaints();
     report.check("the server complains of nothing", complaints.is_empty(), complaints.join("; "));
@@ -176,6 +196,13 @@ async fn send(
                 _ if status.is_success() => {
                     acknowledged.milliseconds.push(sent.elapsed().as_secs_f64() * 1e3);
                     acknowledged.events += batch.len();
+                    let said: Value = serde_json::from_slice(&body).context("what was said of events")?;
+                    let generation = said["generation"].as_u64();
+                    if acknowledged.generation.is_none() {
+                        acknowledged.generation = generation;
+                    } else if acknowledged.generation != generation && acknowledged.moved_on.is_none() {
+                        acknowledged.moved_on = Some(began.elapsed().as_secs_f64());
+                    }
                     break;
                 }
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE if began.elapsed() < time => {
@@ -212,6 +239,9 @@ fn describe(report: &mut Report, options: &Options, rate: f64, phases: &[(String
                     figure(quantity, quantile(&of.milliseconds, share));
                 }
             }
+            if let Some(seconds) = of.moved_on {
+                figure(MOVED_ON, seconds);
+            }
             if of.waited != 0 {
                 report.note(format!("{case}: told to wait {} times", of.waited));
             }
@@ -225,7 +255,7 @@ fn describe(report: &mut Report, options: &Options, rate: f64, phases: &[(String
         caption: format!("combine, top 10, {} connections, {} s a phase.", options.connections, options.seconds),
         rows,
         word_columns: Vec::new(),
-        columns: vec![RATE, P50, P99, LONGEST, EVENTS, POST, POST99],
+        columns: vec![RATE, P50, P99, LONGEST, EVENTS, POST, POST99, MOVED_ON],
         folded: false,
     });
     let answered: usize = phases.iter().map(|(_, came, _)| came.answered).sum();
