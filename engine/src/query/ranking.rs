@@ -80,6 +80,12 @@ pub(super) fn best(
             room = room.max(2 * kept.len());
         }
     });
+    // What cannot be among the best needs neither order nor rank.
+    if top < kept.len() {
+        let (_, last, _) = kept.select_nth_unstable_by(top - 1, falling);
+        bar = last.score * (1.0 - tie);
+        kept.retain(|candidate| bar <= candidate.score);
+    }
     kept.sort_unstable_by(falling);
     let mut ranked = Vec::with_capacity(kept.len());
     for candidate in kept {
