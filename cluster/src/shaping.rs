@@ -6,8 +6,10 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use roaring::RoaringBitmap;
+use walkprint_cluster::live::Now;
 use walkprint_cluster::server::{DebiasRequest, Popularity, QueryRequest};
 use walkprint_engine::error::Error;
+use walkprint_engine::graph::Graph;
 use walkprint_engine::kinds::Kinds;
 use walkprint_engine::labels::Labels;
 use walkprint_engine::query::{Debias, PopularityKind, Shape};
@@ -52,7 +54,15 @@ enum DebiasBy {
 impl ShapeArguments {
     /// The shape that is meant. Reads the store's types only if a filter may need them.
     pub(crate) fn shape(&self, store: &Store, labels: &Labels) -> anyhow::Result<Shape> {
-        let mut selector = Selector::new(store, labels);
+        self.shape_by(Selector::new(store, labels))
+    }
+
+    /// The same for a graph with events that the one in the store, `base`, has not absorbed.
+    pub(crate) fn shape_now(&self, store: &Store, base: &Graph, now: &Now) -> anyhow::Result<Shape> {
+        self.shape_by(Selector { now: Some((base, now)), ..Selector::new(store, &now.labels) })
+    }
+
+    fn shape_by(&self, mut selector: Selector<'_>) -> anyhow::Result<Shape> {
         let mut union = |texts: &[String]| -> anyhow::Result<Option<Arc<RoaringBitmap>>> {
             let mut nodes = RoaringBitmap::new();
             for text in texts {
@@ -130,6 +140,8 @@ impl ShapeArguments {
 pub(crate) struct Selector<'s> {
     store: &'s Store,
     labels: &'s Labels,
+    /// The graph in the store, and what it has become.
+    now: Option<(&'s Graph, &'s Now)>,
     /// `None` until they are asked for.
     kinds: Option<Kinds>,
 }
@@ -137,7 +149,7 @@ pub(crate) struct Selector<'s> {
 impl<'s> Selector<'s> {
     /// A selector of nodes of this store.
     pub(crate) fn new(store: &'s Store, labels: &'s Labels) -> Selector<'s> {
-        Selector { store, labels, kinds: None }
+        Selector { store, labels, now: None, kinds: None }
     }
 
     /// The nodes that a word names.
@@ -183,9 +195,10 @@ impl<'s> Selector<'s> {
     }
 
     fn of_type(&mut self, name: &str) -> anyhow::Result<RoaringBitmap> {
-        let kinds = match self.kinds.take() {
-            Some(kinds) => kinds,
-            None => self.store.kinds()?.unwrap_or_default(),
+        let kinds = match (self.kinds.take(), self.now) {
+            (Some(kinds), _) => kinds,
+            (None, None) => self.store.kinds()?.unwrap_or_default(),
+            (None, Some((base, now))) => now.kinds(base, self.store.kinds()?.as_ref())?.unwrap_or_default(),
         };
         Ok(self.kinds.insert(kinds).nodes_of(name)?)
     }

@@ -375,6 +375,9 @@ fn every_click_counts_in_the_next_answer() {
         results.iter().find(|result| result["id"] == id).map(|result| result["type"].clone())
     };
     assert_eq!((kind("user:eve"), kind("item:new")), (Some("user".into()), Some("item".into())), "{typed}");
+    let only = json_of(place, &["query", "likes.wp", "--seed", "user:eve", "--top", "100", "--only", "type:item"]);
+    let ids: Vec<&str> = only["results"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert!(ids.contains(&"item:new") && ids.iter().all(|id| id.starts_with("item:")), "{ids:?}");
     let inspected = json_of(place, &["inspect", "likes.wp"]);
     assert!(3 <= inspected["events"]["waiting"].as_u64().unwrap(), "{inspected}");
     assert!(run(place, &["inspect", "likes.wp"]).done().contains(" wait ("));

@@ -12,6 +12,7 @@ use walkprint_cluster::explanation::{Picture, dot, svg, text};
 use walkprint_cluster::live::Now;
 use walkprint_cluster::serve::{self, Id, Provenance, Request, Seed, as_json, typed_seed};
 use walkprint_cluster::workers::Threads;
+use walkprint_engine::graph::Graph;
 use walkprint_engine::index::Index;
 use walkprint_engine::labels::Labels;
 use walkprint_engine::query::{Answer, Answerer, ExplainSettings, Method, Question, Seeds, Status};
@@ -33,7 +34,7 @@ pub(crate) fn run(arguments: QueryArguments) -> anyhow::Result<Outcome> {
         Some(now) => (&now.labels, now.events),
         None => (&labels, 0),
     };
-    let question = question(asked, &store, labels)?;
+    let question = question(asked, (&store, &graph), labels, now.as_ref())?;
     let began = Instant::now();
     let answerer = match &now {
         Some(now) => now.answerer(index.as_ref(), restart_prob)?,
@@ -82,8 +83,13 @@ pub(super) fn wanted(asked: &QuestionArguments) -> Wanted<'_> {
     Wanted { index: asked.asked.index.as_deref(), restart_prob: asked.asked.restart.given(), method: asked.method }
 }
 
-/// What was typed, as a question about a graph with these ids.
-pub(super) fn question(asked: &QuestionArguments, store: &Store, labels: &Labels) -> anyhow::Result<Question> {
+/// What was typed, as a question about a graph with these ids: that of the store, or what it has become.
+pub(super) fn question(
+    asked: &QuestionArguments,
+    (store, base): (&Store, &Graph),
+    labels: &Labels,
+    now: Option<&Now>,
+) -> anyhow::Result<Question> {
     let mut seeds = asked.seeds.iter().map(|text| typed_seed(text, labels)).collect::<Result<Vec<_>, _>>()?;
     if let Some(file) = &asked.seeds_file {
         read_seeds(file, &mut seeds)?;
@@ -95,7 +101,10 @@ pub(super) fn question(asked: &QuestionArguments, store: &Store, labels: &Labels
     question.residual = asked.residual;
     question.settle = asked.settle;
     question.precision = asked.asked.precision(asked.method);
-    question.shape = asked.asked.shape.shape(store, labels)?;
+    question.shape = match now {
+        Some(now) => asked.asked.shape.shape_now(store, base, now)?,
+        None => asked.asked.shape.shape(store, labels)?,
+    };
     Ok(question)
 }
 

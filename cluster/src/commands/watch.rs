@@ -141,7 +141,7 @@ impl Asked<'_> {
         let Opened { graph, labels, index, restart_prob } = self.opened;
         let now = self.follower.now()?;
         let labels = now.as_ref().map_or(labels, |now| &now.labels);
-        let question = question(&self.arguments.question, self.follower.store(), labels)?;
+        let question = question(&self.arguments.question, (self.follower.store(), graph), labels, now.as_ref())?;
         let began = Instant::now();
         let answerer = match &now {
             Some(now) => now.answerer(index.as_ref(), *restart_prob)?,
