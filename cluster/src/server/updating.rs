@@ -169,7 +169,7 @@ fn events_of(written: Vec<WrittenEvent>) -> Result<(Vec<Event>, Option<Vec<usize
 /// Takes events: edges and nodes that are added, removed or set. Needs a key of scope admin, where there are keys.
 ///
 /// All are taken, or none. Once this answers they are on the disk, and every answer counts them, from the next one on. The body is JSON,
-/// or JSON Lines, an event a line, as `application/x-ndjson`. An event with an `event_id` counts once, however often it is sent,
+/// or JSON Lines, an event a line, under the type application/x-ndjson. An event with an `event_id` counts once, however often it is sent,
 /// so that a request whose answer was lost may be sent again.
 #[utoipa::path(
     post, path = "/v1/stores/{store}/edges", tag = "events",
