@@ -7,7 +7,7 @@ use roaring::RoaringBitmap;
 
 use super::amend;
 use super::answer::{Answer, Ranked, Scores, Status};
-use super::block::{Block, Found, LEAST_PRECISION, Wanted, share_lanes};
+use super::block::{Block, LEAST_PRECISION, Wanted};
 use super::changes::ChangedRows;
 use super::combine::{self, Bound, Left};
 use super::dangling::{self, Scaling, UniformCore};
@@ -36,7 +36,7 @@ const CHEAP_EXACT: u64 = 50_000;
 /// From this part of the nodes on, [`Method::Auto`] treats seeds as dense.
 const DENSE_SEEDS: usize = 8;
 /// The L1 error to aim at where a question names none.
-const USUAL_PRECISION: f64 = 0.05;
+pub(super) const USUAL_PRECISION: f64 = 0.05;
 /// The residual of the core of uniform seeds, unless a smaller one is asked for.
 const USUAL_RESIDUAL: f64 = 1e-12;
 /// Where settling begins with exact answers.
@@ -44,7 +44,7 @@ const FIRST_RESIDUAL: f64 = 1e-4;
 /// Of how many nodes that rank next none may come among settled results: some of them may be less sure than the first.
 const BEYOND: usize = 8;
 /// Where `only` names fewer nodes than one in so many, they are gone through instead of all.
-const FEW_NODES: u64 = 4;
+pub(super) const FEW_NODES: u64 = 4;
 /// How much more precise to become next, as a part of what is lacking, and at least and at most: beginning anew costs
 /// a few sweeps.
 const AMPLE: f64 = 0.7;
@@ -64,7 +64,7 @@ const LARGEST_TIE: f64 = 1e-9;
 ///
 /// Keeps 57 bytes a node from question to question (16 more where the graph has changed since its index was built; eight
 /// once the global PageRank was asked for, four once in-degrees were; up to 20 more, and the graph turned round, once a question
-/// grew wide; 144 once a block was asked), so that a question that stays local costs nothing for the rest of the graph. For
+/// grew wide; 148 once a block was asked), so that a question that stays local costs nothing for the rest of the graph. For
 /// several threads make several.
 pub struct Answerer<'a> {
     pub(super) graph: &'a Graph,
@@ -72,7 +72,7 @@ pub struct Answerer<'a> {
     index: Option<&'a Index>,
     /// What has changed since the index was built, if anything has.
     changes: Option<&'a ChangedRows>,
-    restart_prob: f64,
+    pub(super) restart_prob: f64,
     pub(super) space: Workspace,
     pub(super) sweeper: LazySweeper<'a>,
     pub(super) block: Option<Block>,
@@ -103,19 +103,19 @@ pub(super) struct Core {
     /// What knows how far scores are off.
     errors: Errors,
     /// The sum of the core over all nodes, where the workspace holds only some of them.
-    mass: Option<f64>,
+    pub(super) mass: Option<f64>,
 }
 
 /// An answer, and how far its results are from being changed.
-struct Settling {
-    answer: Answer,
+pub(super) struct Settling {
+    pub(super) answer: Answer,
     /// By how many times what they may be off the results lead those that rank next: see [`Judged::lead`].
     lead: f64,
 }
 
 /// What knows the standard errors of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Errors {
+pub(super) enum Errors {
     /// Nothing, or fingerprints.
     Tally,
     /// The last sweep.
@@ -125,7 +125,7 @@ enum Errors {
 }
 
 impl Core {
-    fn new(method: Method, lacking: f64, status: Status, errors: Errors) -> Core {
+    pub(super) fn new(method: Method, lacking: f64, status: Status, errors: Errors) -> Core {
         Core { method, lacking, status, errors, mass: None }
     }
 
@@ -314,115 +314,6 @@ impl<'a> Answerer<'a> {
         scores
     }
 
-    /// The best nodes for each of many questions, in blocks of [`LANES`](super::LANES) lanes by [`Method::Block`], whatever
-    /// method they name, settled or not. Precision is that of the most demanding question of a block. The inner result is an
-    /// error where the filters of one question leave nothing, which is no reason to give up on the others.
-    ///
-    /// Cost: a quarter or so of asking one after the other; less where questions have single seeds that are twins, which
-    /// share what they have in common if they come close together.
-    ///
-    /// # Errors
-    /// As [`Answerer::answer`].
-    pub fn answer_block(&mut self, questions: &[Question]) -> Result<Vec<Result<Answer>>> {
-        let mut answers = Vec::with_capacity(questions.len());
-        for question in questions {
-            self.prepare(question)?;
-        }
-        while answers.len() < questions.len() {
-            let rest = &questions[answers.len()..];
-            self.halt.look()?;
-            let lanes = share_lanes(&*self.sweeper.inflow()?, rest.iter().map(|question| question.seeds.weights()));
-            let done = self.ranked_block(&rest[..lanes.len()], &lanes, &mut answers);
-            self.space.clear();
-            done?;
-        }
-        Ok(answers)
-    }
-
-    fn ranked_block(
-        &mut self,
-        questions: &[Question],
-        lanes: &[usize],
-        answers: &mut Vec<Result<Answer>>,
-    ) -> Result<()> {
-        // Support is counted by asking for each seed alone, which would use up the block.
-        let supporters = questions.iter().map(|question| self.supporters(question)).collect::<Result<Vec<_>>>()?;
-        self.solve_block(questions, lanes)?;
-        // One more than is shown: whether the last one's rank is stable depends on it.
-        let tops = questions.iter().filter(|question| question.ranks_by_core()).map(|question| question.top);
-        let top = tops.max().map(|top| top.saturating_add(1).min(self.graph.nodes().max(1)));
-        let used = lanes.iter().max().map_or(0, |last| last + 1);
-        let block = self.block.as_ref().expect("it has just been solved");
-        let best = top.map(|top| block.best(used, top)).unwrap_or_default();
-        for ((question, &lane), supporters) in questions.iter().zip(lanes).zip(supporters) {
-            let wanted = match (top, &question.shape.only) {
-                (Some(top), _) if question.ranks_by_core() => Wanted::Places(&best[lane], top),
-                (_, Some(only)) if only.len() < self.graph.nodes() as u64 / FEW_NODES => Wanted::Nodes(only),
-                _ => Wanted::All,
-            };
-            let core = self.take_lane(question, lane, wanted);
-            let mut answer = self.rank(question, core, supporters.as_deref()).map(|ranked| ranked.answer);
-            self.space.clear();
-            if let (Err(Error::NothingLeft { .. }), Wanted::Nodes(_)) = (&answer, wanted) {
-                // The message tells of all nodes.
-                let core = self.take_lane(question, lane, Wanted::All);
-                answer = self.rank(question, core, supporters.as_deref()).map(|ranked| ranked.answer);
-                self.space.clear();
-            }
-            match answer {
-                Err(error) if !matches!(error, Error::NothingLeft { .. }) => return Err(error),
-                answer => answers.push(answer),
-            }
-        }
-        Ok(())
-    }
-
-    /// Sweeps for a block of questions, each in its lane.
-    pub(super) fn solve_block(&mut self, questions: &[Question], lanes: &[usize]) -> Result<()> {
-        let precisions = questions.iter().map(|question| question.precision.unwrap_or(USUAL_PRECISION));
-        let precision = precisions.fold(1.0, f64::min);
-        if precision < LEAST_PRECISION {
-            let expected = "at least 1e-5 for block, which computes in single precision; take combine or exact";
-            return Err(Error::Parameter { name: "precision", expected, got: precision.to_string() });
-        }
-        let block = match self.block.take() {
-            Some(block) => block,
-            None => Block::new(self.sweeper.inflow()?)
-                .map_err(Error::io(self.graph.path(), "make room for a block of answers"))?,
-        };
-        let block = self.block.insert(block);
-        let mut seeds: Vec<&[(NodeId, f64)]> = Vec::new();
-        for (question, &lane) in questions.iter().zip(lanes) {
-            if lane == seeds.len() {
-                seeds.push(question.seeds.weights());
-            }
-        }
-        let solved = block.solve(self.restart_prob, &seeds, precision, &self.halt)?;
-        let sound = solved.iter().all(|lane| lane.outlook.estimate.is_finite());
-        if sound { Ok(()) } else { Err(Error::damaged(self.graph.path(), "mass is lost on its edges")) }
-    }
-
-    /// Puts one lane of the block into the workspace, as far as it is wanted.
-    fn take_lane(&mut self, question: &Question, lane: usize, wanted: Wanted<'_>) -> Core {
-        let core = self.lane_core(lane);
-        let block = self.block.as_ref().expect("it has just been solved");
-        let space = &mut self.space;
-        block.spell_out(lane, question.seeds.weights(), wanted, |Found { node, value, error }| {
-            space.touch(node);
-            space.answer[node as usize] = value;
-            space.tally[node as usize].variance = error * error;
-        });
-        core
-    }
-
-    /// What is known of one lane of the block as a whole.
-    pub(super) fn lane_core(&mut self, lane: usize) -> Core {
-        let state = self.block.as_ref().expect("it has just been solved").lane(lane);
-        self.space.ended = state.ended;
-        let status = Status::Estimated { sampled: 0.0, l1_error: state.outlook.estimate };
-        Core { mass: Some(state.mass), ..Core::new(Method::Block, 0.0, status, Errors::Block) }
-    }
-
     /// Answers ever more precisely until the results are settled. Exact in the end, if need be, where ties are sure.
     fn settled(&mut self, question: &Question) -> Result<Settling> {
         let mut asked = question.clone();
@@ -473,7 +364,7 @@ impl<'a> Answerer<'a> {
     }
 
     /// Makes ready what shaping needs, before the core, because it needs the workspace.
-    fn prepare(&mut self, question: &Question) -> Result<()> {
+    pub(super) fn prepare(&mut self, question: &Question) -> Result<()> {
         self.prepare_dangling(question)?;
         match question.shape.debias {
             Some(Debias { by: PopularityKind::GlobalPageRank, .. }) => self.prepare_uniform(question.residual)?,
@@ -485,7 +376,7 @@ impl<'a> Answerer<'a> {
         Ok(())
     }
 
-    fn supporters(&mut self, question: &Question) -> Result<Option<Vec<u16>>> {
+    pub(super) fn supporters(&mut self, question: &Question) -> Result<Option<Vec<u16>>> {
         Ok(match question.shape.min_support {
             0 => None,
             _ => Some(self.count_supporters(question)?),
@@ -675,7 +566,7 @@ impl<'a> Answerer<'a> {
         Ok(Some(Debiasing { popularity, power }))
     }
 
-    fn rank(&self, question: &Question, core: Core, supporters: Option<&[u16]>) -> Result<Settling> {
+    pub(super) fn rank(&self, question: &Question, core: Core, supporters: Option<&[u16]>) -> Result<Settling> {
         let graph = self.graph;
         self.halt.look()?;
         let scaling = self.scaling(question.dangling, &core)?;

@@ -63,6 +63,7 @@ mod together;
 mod sweep;
 
 mod block;
+mod blocks;
 
 mod exact;
 
