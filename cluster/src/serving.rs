@@ -87,8 +87,8 @@ pub(crate) struct SettingArguments {
     /// The most batches of events that wait to be taken, for each store; more are told to come back [default: 256]
     #[arg(long, value_name = "N", help_heading = "Events")]
     pub(crate) event_queue: Option<String>,
-    /// The most events that the graph of a store has not absorbed, some 500 bytes of memory each; more are told to come back
-    /// [default: 1000000]
+    /// The most events that the graph of a store has not absorbed, some kilobytes of memory each; more are told to come back
+    /// [default: 500000]
     #[arg(long, value_name = "N", help_heading = "Events")]
     pub(crate) most_waiting: Option<String>,
     /// The most bytes of a store's log of events [default: 1GiB]

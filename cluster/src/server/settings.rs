@@ -69,7 +69,8 @@ pub struct Bounds {
     pub edges: usize,
 }
 
-/// How events are taken. Memory: some 500 bytes an event that waits, besides the graph with its events: 4 bytes an edge (8 to
+/// How events are taken. Memory: some 500 bytes an event that waits and as many an edge of a row that it touches first (two to three
+/// kilobytes an event on a graph with seven edges a node), besides the graph with its events: 4 bytes an edge (8 to
 /// 12 where there are weights) and 8 a node, twice while a batch is taken; and what [`Bounds::body_bytes`] allows four times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Updates {
@@ -96,7 +97,7 @@ impl Default for Updates {
         Updates {
             events: 100_000,
             queue: 256,
-            waiting: 1_000_000,
+            waiting: 500_000,
             log_bytes: 1 << 30,
             fsync: Fsync::default(),
             compact_after: 100_000,

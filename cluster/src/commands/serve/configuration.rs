@@ -238,7 +238,7 @@ fn updates(layers: &mut Layers<'_>, typed: &SettingArguments) -> Result<Updates>
     Ok(Updates {
         events: layers.get("most-events", typed.most_events.as_ref(), "100000", number(1, usize::MAX))?,
         queue: layers.get("event-queue", typed.event_queue.as_ref(), "256", number(1, 1 << 20))?,
-        waiting: layers.get("most-waiting", typed.most_waiting.as_ref(), "1000000", count(1))?,
+        waiting: layers.get("most-waiting", typed.most_waiting.as_ref(), "500000", count(1))?,
         log_bytes: layers.get("most-log", typed.most_log.as_ref(), "1GiB", bytes)?,
         fsync: layers.get("fsync", typed.fsync.as_ref(), "always", str::parse::<Fsync>)?,
         compact_after: layers.get("compact-after", typed.compact_after.as_ref(), "100000", count(0))?,
