@@ -54,6 +54,8 @@ const STEP_COST: f64 = 5.0;
 const AHEAD: usize = 8;
 /// What the error is taken for at least when a tally is amended, as a part of the precision.
 const LEAST_ERROR: f64 = 0.1;
+/// How many times the error of fingerprints that are not stale an amended tally may have.
+const STALER: f64 = 1.2;
 /// How often nodes are pushed whose fingerprints are no use before what is left of them waits.
 const MOST_RENEWALS: usize = 8;
 /// Sweeps to an error of 0.1, and for every factor of *e* below: what graphs of many kinds took in the mean.
@@ -192,7 +194,8 @@ struct Amending<'a> {
 }
 
 impl Amending<'_> {
-    /// Amends the answer. False when it has to be swept to become as precise as it was asked to be.
+    /// Amends the answer. False when it has to be swept to become as precise as it was asked to be, or about as precise as it would
+    /// be if nothing had changed.
     fn amend(
         self,
         space: &mut Workspace,
@@ -203,13 +206,17 @@ impl Amending<'_> {
     ) -> Result<bool> {
         let Amending { amender, visited, stepped, threshold, work } = self;
         sources.iter().for_each(|&(source, _)| space.mark_used(source));
-        let enough = space.unsettled * left.error.max(LEAST_ERROR * precision);
-        let goal = amend::Goal { enough, threshold, work };
-        let settled = amender.amend(space, &visited, stepped, waiting, goal)?;
-        if settled {
-            left.error = amend::l1_error(space, left.error);
+        let fresh = left.error.max(LEAST_ERROR * precision);
+        let goal = amend::Goal { enough: space.unsettled * fresh, threshold, work };
+        if !amender.amend(space, &visited, stepped, waiting, goal)? {
+            return Ok(false);
         }
-        Ok(settled && (work.is_none() || left.error <= precision))
+        let error = amend::l1_error(space, left.error);
+        if work.is_some() && precision.min(STALER * fresh) < error {
+            return Ok(false);
+        }
+        left.error = error;
+        Ok(true)
     }
 }
 
