@@ -23,25 +23,18 @@ mod kills;
 mod server_kills;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use walkprint_cluster::build::{BuildOptions, BuildProgress, ShardedCut, build_index};
-use walkprint_cluster::graph_mode::GraphMode;
 use walkprint_cluster::live::CompactOptions;
 use walkprint_engine::plan::Plan;
 
 use crate::known_graphs::Known;
 use crate::machine::cores;
 use crate::report::{Output, Report};
+use crate::serve::stores::{self, INDEX, MEMORY_BYTES};
 use streams::Name;
-
-/// The most memory that a build or a compaction may hold.
-const MEMORY_BYTES: u64 = 2 << 30;
-/// The index of every store here.
-const INDEX: &str = "default";
 
 /// What to do.
 #[derive(Debug, Args)]
@@ -134,19 +127,7 @@ impl Options {
 
     /// Builds the index of a store, whether it has one or not. Gives the moves that its walks made.
     fn index(&self, store: &Path) -> Result<u64> {
-        let build = BuildOptions {
-            name: INDEX.to_owned(),
-            plan: Plan::default(),
-            workers: self.workers(),
-            memory_bytes: MEMORY_BYTES,
-            graph: GraphMode::Replicated,
-            cut: ShardedCut::default(),
-            resume: false,
-            replace: true,
-            timely_log: None,
-        };
-        let built = build_index(store, &build, &Arc::new(BuildProgress::default()), &mut |_| {});
-        Ok(built.with_context(|| format!("{}: its index", store.display()))?.steps)
+        stores::index(store, self.workers())
     }
 }
 

@@ -10,6 +10,8 @@ pub mod processes;
 
 mod wire;
 
+mod signature;
+
 pub mod telemetry;
 
 mod exchange;

@@ -13,8 +13,10 @@ use walkprint_engine::store::{MANIFEST, Store};
 use crate::known_graphs::Known;
 use crate::machine::cores;
 
+/// The index of every store.
+pub(crate) const INDEX: &str = "default";
 /// The most memory a build may hold.
-const MEMORY_BYTES: u64 = 2 << 30;
+pub(crate) const MEMORY_BYTES: u64 = 2 << 30;
 
 /// Where stores lie.
 pub(super) struct Stores {
@@ -41,26 +43,35 @@ impl Stores {
     /// When the graph cannot be had or the index cannot be built.
     pub(super) fn of(&self, known: Known) -> Result<PathBuf> {
         let path = self.directory.join(format!("{known}.wp"));
-        let is_whole = || Store::open(&path).is_ok_and(|store| store.index_entry("default").is_ok());
+        let is_whole = || Store::open(&path).is_ok_and(|store| store.index_entry(INDEX).is_ok());
         if path.join(MANIFEST).exists() && is_whole() {
             return Ok(path);
         }
         eprintln!("building {}", path.display());
         let (store, _) = known.options(self.temporary.path(), 0)?.store(&path)?;
-        let build = BuildOptions {
-            name: "default".to_owned(),
-            plan: Plan::default(),
-            workers: cores(),
-            memory_bytes: MEMORY_BYTES,
-            graph: GraphMode::Replicated,
-            cut: ShardedCut::default(),
-            resume: false,
-            replace: true,
-            timely_log: None,
-        };
-        build_index(store.path(), &build, &Arc::new(BuildProgress::default()), &mut |_| {})?;
+        index(store.path(), cores())?;
         Ok(path)
     }
+}
+
+/// Builds the usual index of a store, whether it has one or not. Gives the moves that its walks made.
+///
+/// # Errors
+/// When it cannot be built.
+pub(crate) fn index(store: &Path, workers: usize) -> Result<u64> {
+    let build = BuildOptions {
+        name: INDEX.to_owned(),
+        plan: Plan::default(),
+        workers,
+        memory_bytes: MEMORY_BYTES,
+        graph: GraphMode::Replicated,
+        cut: ShardedCut::default(),
+        resume: false,
+        replace: true,
+        timely_log: None,
+    };
+    let built = build_index(store, &build, &Arc::new(BuildProgress::default()), &mut |_| {});
+    Ok(built.with_context(|| format!("{}: its index", store.display()))?.steps)
 }
 
 /// All files below a directory by their path in it, with what is in them.

@@ -3,16 +3,15 @@
 //! Nothing is locked. What an append did not finish may be seen and vanish again; then, as when a generation absorbs events before they
 //! were read, it is begun anew from the store, and nobody has to know.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use walkprint_engine::error::Error as EngineError;
-use walkprint_engine::store::{MANIFEST, Store};
+use walkprint_engine::store::Store;
 
 use super::graph::LiveGraph;
 use super::now::{Now, replay};
 use super::reading::Batches;
 use crate::error::{Error, Result};
+use crate::signature::Signature;
 
 /// How often in a row it is begun anew before what is wrong is told.
 const ATTEMPTS: usize = 5;
@@ -26,18 +25,10 @@ pub struct Follower {
 /// A generation, and how far its log was followed.
 struct At {
     store: Store,
-    manifest: Version,
+    manifest: Option<Signature>,
     live: LiveGraph,
     batches: Batches,
     events: u64,
-}
-
-/// A manifest, as far as it can be told that it is another one without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Version {
-    inode: u64,
-    modified: (i64, i64),
-    bytes: u64,
 }
 
 /// What has happened since somebody looked last.
@@ -66,7 +57,7 @@ impl Follower {
     /// # Errors
     /// As [`Follower::open`].
     pub fn look(&mut self) -> Result<Followed> {
-        if Version::of(&self.path)? == self.at.manifest {
+        if Signature::of(&self.path) == self.at.manifest {
             let before = self.at.events;
             match self.at.read() {
                 Ok(()) if self.at.events == before => return Ok(Followed::Nothing),
@@ -111,12 +102,12 @@ impl Follower {
 
 impl At {
     fn open(path: &Path) -> Result<At> {
-        let manifest = Version::of(path)?;
+        let manifest = Signature::of(path);
         let store = Store::open(path)?;
         let (live, batches) = (LiveGraph::open(&store, 1)?, Batches::open(path)?);
         let mut at = At { store, manifest, live, batches, events: 0 };
         at.read()?;
-        if Version::of(path)? != manifest {
+        if Signature::of(path) != at.manifest {
             let what = format!("{}: new generations are published all the time; ask again", path.display());
             return Err(Error::Request { what });
         }
@@ -131,21 +122,6 @@ impl At {
             self.events += batch.events.len() as u64;
         }
         Ok(())
-    }
-}
-
-impl Version {
-    fn of(store: &Path) -> Result<Version> {
-        let path = store.join(MANIFEST);
-        match std::fs::metadata(&path) {
-            Ok(data) => {
-                Ok(Version { inode: data.ino(), modified: (data.mtime(), data.mtime_nsec()), bytes: data.len() })
-            }
-            // The same words as anywhere.
-            Err(error) => {
-                Err(Store::open(store).err().unwrap_or_else(|| EngineError::io(&path, "look at")(error)).into())
-            }
-        }
     }
 }
 

@@ -512,7 +512,7 @@ fn not_there(event: &Event) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
     use walkprint_engine::edges::EdgeList;
     use walkprint_engine::graph::NodeOrder;
@@ -523,7 +523,8 @@ mod tests {
     use super::*;
     use crate::load::store_edges;
 
-    fn store(place: &std::path::Path, weighted: bool) -> Store {
+    /// A store of five nodes.
+    pub(in super::super) fn store(place: &std::path::Path, weighted: bool) -> Store {
         let edges = EdgeList {
             ids: ExternalIds::Integers((0..5).collect()),
             sources: vec![0, 0, 1, 2, 3],

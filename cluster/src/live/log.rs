@@ -229,15 +229,11 @@ impl EventLog {
         self.append_each(&[events]).pop().expect("there is a result for each batch")
     }
 
-    /// The places of events that have not come before, ascending; of several with one id the first.
+    /// The places of events that have not come before, ascending; of several with one id the first. `coming` are the ids of events that
+    /// are to come before these.
     ///
     /// # Errors
     /// When one is no event, or its id came before with other content: its place, and why.
-    pub fn new_ones(&mut self, events: &[Event]) -> std::result::Result<Vec<usize>, (usize, Error)> {
-        self.new_behind(events, &Coming::new()).map(|new| new.places)
-    }
-
-    /// The same for events that come behind others, with these ids.
     pub(super) fn new_behind(
         &mut self,
         events: &[Event],

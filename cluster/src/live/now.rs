@@ -72,8 +72,7 @@ impl Now {
     /// When a file is damaged.
     pub fn kinds(&self, base: &Graph, kinds: Option<&Kinds>) -> Result<Option<Kinds>> {
         let tables = kinds.map_or(Ok(KindTables::default()), Kinds::tables)?;
-        let kinds = Kinds::from(&self.all.kinds(&tables, base, &self.graph)?);
-        Ok((kinds.has_node_kinds() || kinds.has_edge_kinds()).then_some(kinds))
+        Ok(Kinds::from(&self.all.kinds(&tables, base, &self.graph)?).if_any())
     }
 
     /// Somebody who answers about the graph as it is now, from an index of the graph in the store.
@@ -81,10 +80,7 @@ impl Now {
     /// # Errors
     /// When the index is of another graph, or `restart_prob` not its own.
     pub fn answerer<'n>(&'n self, index: Option<&'n Index>, restart_prob: f64) -> Result<Answerer<'n>> {
-        Ok(match index {
-            Some(index) => Answerer::with_changes(&self.graph, &self.labels, index, &self.changes, restart_prob)?,
-            None => Answerer::new(&self.graph, &self.labels, None, restart_prob)?,
-        })
+        Ok(Answerer::about(&self.graph, &self.labels, index, Some(&self.changes), restart_prob)?)
     }
 }
 

@@ -56,8 +56,7 @@ impl Overlay {
     /// # Errors
     /// When the graph is damaged.
     pub fn new(live: &LiveGraph) -> Result<Overlay> {
-        let kinds = live.kinds();
-        let kinds = (kinds.has_node_kinds() || kinds.has_edge_kinds()).then(|| kinds.clone());
+        let kinds = live.kinds().clone().if_any();
         Ok(Overlay {
             rows: NewRows::new(),
             weighing: BTreeSet::new(),
@@ -118,8 +117,7 @@ impl Overlay {
                 let none = KindTables::default();
                 let tables = self.tables.as_ref().unwrap_or(&none);
                 let tables = tables.changed(base, &graph, &self.rows, &kind_changes)?;
-                let kinds = Kinds::from(&tables);
-                self.kinds = (kinds.has_node_kinds() || kinds.has_edge_kinds()).then_some(kinds);
+                self.kinds = Kinds::from(&tables).if_any();
             }
             self.kind_changes = kind_changes;
         }
@@ -137,27 +135,11 @@ impl Overlay {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use walkprint_engine::edges::EdgeList;
     use walkprint_engine::events::{Event, Operation};
-    use walkprint_engine::graph::NodeOrder;
-    use walkprint_engine::ids::ExternalIds;
-    use walkprint_engine::kinds::KindLists;
-    use walkprint_engine::store::Store;
 
     use super::super::graph::Missing;
+    use super::super::graph::tests::store;
     use super::*;
-    use crate::load::store_edges;
-
-    fn store(place: &std::path::Path, weighted: bool) -> Store {
-        let edges = EdgeList {
-            ids: ExternalIds::Integers((0..5).collect()),
-            sources: vec![0, 0, 1, 2, 3],
-            targets: vec![1, 2, 2, 0, 3],
-            weights: weighted.then(|| vec![1.0, 0.5, 2.0, 3.0, 1.0]),
-            kinds: KindLists::default(),
-        };
-        store_edges(&place.join("g.wp"), edges, NodeOrder::Id).unwrap()
-    }
 
     fn event() -> impl Strategy<Value = Event> {
         let id = || (0..8u8).prop_map(|number| number.to_string());

@@ -145,12 +145,7 @@ impl<'s> Recommender<'s> {
             }
             (ModelKind::Ppr, _, Some((graph, labels))) => {
                 let (index, restart_prob) = (self.index.as_ref(), self.settings.restart_prob);
-                let answerer = match (index, self.changes) {
-                    (Some(index), Some(changes)) => {
-                        Answerer::with_changes(graph, labels, index, changes, restart_prob)?
-                    }
-                    _ => Answerer::new(graph, labels, index, restart_prob)?,
-                };
+                let answerer = Answerer::about(graph, labels, index, self.changes, restart_prob)?;
                 Way::Ppr(Box::new(match &self.inflow {
                     Some(inflow) => answerer.with_inflow(Arc::clone(inflow)),
                     None => answerer,

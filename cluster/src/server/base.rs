@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use walkprint_engine::error::Result;
-use walkprint_engine::graph::{Graph, Inflow, SharedInflow};
+use walkprint_engine::graph::{Graph, SharedInflow};
 use walkprint_engine::index::Index;
 use walkprint_engine::kinds::{KindFile, Kinds};
 use walkprint_engine::labels::Labels;
@@ -81,7 +81,7 @@ impl Base {
         let inflow = if same_graph && same_labels { Arc::clone(&old.inflow) } else { Arc::default() };
         let base = Base { store, graph, labels, kinds, passages, indexes, inflow };
         if old.inflow.get().is_some() {
-            base.warm_up()?;
+            base.turn_round()?;
         }
         Ok(base)
     }
@@ -90,8 +90,8 @@ impl Base {
     ///
     /// # Errors
     /// When the graph or the labels are damaged.
-    pub(super) fn warm_up(&self) -> Result<()> {
-        self.inflow.get_or_make(|| Inflow::new(&self.graph, |node| self.labels.rank(node))).map(drop)
+    pub(super) fn turn_round(&self) -> Result<()> {
+        self.inflow.turn(&self.graph, |node| self.labels.rank(node)).map(drop)
     }
 
     pub(super) fn manifest(&self) -> &Manifest {

@@ -75,7 +75,7 @@ impl Catalog {
     pub(super) fn warm_up(&self) {
         for (name, shelf) in &self.named {
             let base = Arc::clone(shelf.keeper().base());
-            if let Err(error) = base.warm_up() {
+            if let Err(error) = base.turn_round() {
                 tracing::error!(store = name, error = in_full(&error), "questions that grow wide cannot be answered");
             }
         }

@@ -15,7 +15,6 @@ use std::time::{Duration, Instant, SystemTime};
 use arc_swap::ArcSwap;
 use walkprint_engine::error::Error as EngineError;
 use walkprint_engine::events::Event;
-use walkprint_engine::store::MANIFEST;
 
 use super::app::App;
 use super::base::Base;
@@ -27,31 +26,13 @@ use super::settings::Updates;
 use super::world::World;
 use crate::error::{Error, Result, in_full};
 use crate::live::{LogOptions, Missing};
+use crate::signature::Signature;
 
 /// How often opening is tried again when a newer generation is published meanwhile, and its files lose their names.
 const TRIES: usize = 5;
 
 /// For how long no event must have come before a graph is turned round in advance.
 const QUIET: Duration = Duration::from_millis(20);
-
-/// What tells one manifest from the next without reading it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Signature {
-    bytes: u64,
-    modified: Option<SystemTime>,
-    inode: u64,
-}
-
-impl Signature {
-    fn of(store: &Path) -> Option<Signature> {
-        let metadata = std::fs::metadata(store.join(MANIFEST)).ok()?;
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
-        #[cfg(not(unix))]
-        let inode = 0;
-        Some(Signature { bytes: metadata.len(), modified: metadata.modified().ok(), inode })
-    }
-}
 
 /// A generation that was refused, or events.
 #[derive(Debug, Clone, PartialEq, Eq)]

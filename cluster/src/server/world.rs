@@ -21,7 +21,6 @@ use walkprint_engine::index::IndexEntry;
 use walkprint_engine::kinds::Kinds;
 use walkprint_engine::labels::Labels;
 use walkprint_engine::passages::Passages;
-use walkprint_engine::plan::Plan;
 use walkprint_engine::query::{Answerer, ChangedRows, Crew};
 use walkprint_engine::retrieval::Retriever;
 use walkprint_engine::store::Manifest;
@@ -164,8 +163,8 @@ impl World {
     /// # Errors
     /// When the graph is damaged.
     pub(super) fn turn_round(&self) -> EngineResult<()> {
-        let chosen = Chosen { place: None, restart_prob: Plan::default().restart_prob };
-        self.with_answerer(chosen, Arc::default(), |answerer| answerer.inflow().map(drop))?
+        let Ground { graph, labels, inflow, .. } = &*self.ground;
+        inflow.turn(graph, |node| labels.rank(node)).map(drop)
     }
 
     /// The events that count.
@@ -281,12 +280,7 @@ impl World {
                 let Under { ground, chosen } = under;
                 let index = chosen.place.and_then(|place| ground.base.indexes.get(place)).map(|index| &**index);
                 let Ground { graph, labels, changes, .. } = &**ground;
-                let answerer = match (index, changes) {
-                    (Some(index), Some(changes)) => {
-                        Answerer::with_changes(graph, labels, index, changes, chosen.restart_prob)?
-                    }
-                    _ => Answerer::new(graph, labels, index, chosen.restart_prob)?,
-                };
+                let answerer = Answerer::about(graph, labels, index, changes.as_ref(), chosen.restart_prob)?;
                 let answerer = answerer.sharing_inflow(Arc::clone(&ground.inflow));
                 Ok::<_, walkprint_engine::error::Error>(answerer.with_crew(Arc::new(Alone)))
             })?,

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::Inflow;
+use super::{Graph, Inflow};
 use crate::error::Result;
+use crate::ids::NodeId;
 
 /// A place for the [`Inflow`] of one graph: whoever needs it first makes it, and others who need it meanwhile wait for it.
 #[derive(Debug, Default)]
@@ -19,11 +20,15 @@ impl SharedInflow {
         self.made.get()
     }
 
-    /// It, made now unless it was before.
+    /// The graph turned round, now unless it was before: see [`Inflow::new`].
     ///
     /// # Errors
-    /// What `make` gives; the next one who needs it tries again.
-    pub fn get_or_make(&self, make: impl FnOnce() -> Result<Inflow>) -> Result<Arc<Inflow>> {
+    /// As [`Inflow::new`]; the next one who needs it tries again.
+    pub fn turn(&self, graph: &Graph, rank: impl Fn(NodeId) -> Result<u32>) -> Result<Arc<Inflow>> {
+        self.get_or_make(|| Inflow::new(graph, rank))
+    }
+
+    fn get_or_make(&self, make: impl FnOnce() -> Result<Inflow>) -> Result<Arc<Inflow>> {
         if let Some(made) = self.made.get() {
             return Ok(Arc::clone(made));
         }

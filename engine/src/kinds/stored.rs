@@ -96,6 +96,12 @@ impl Kinds {
         self.parts.first().is_some_and(|part| part.file.edges.is_some())
     }
 
+    /// Them, where anything has a type.
+    #[must_use]
+    pub fn if_any(self) -> Option<Kinds> {
+        (self.has_node_kinds() || self.has_edge_kinds()).then_some(self)
+    }
+
     /// The type of a node; `None` when it has none, or is no node. Cost: a binary search over the shards.
     #[must_use]
     pub fn node_kind(&self, node: NodeId) -> Option<&str> {

@@ -188,6 +188,23 @@ impl<'a> Answerer<'a> {
         Ok(Answerer { index, changes: Some(changes), space, ..answerer })
     }
 
+    /// [`Answerer::with_changes`] where there is an index and something has changed since it was built, else [`Answerer::new`].
+    ///
+    /// # Errors
+    /// As theirs.
+    pub fn about(
+        graph: &'a Graph,
+        labels: &'a Labels,
+        index: Option<&'a Index>,
+        changes: Option<&'a ChangedRows>,
+        restart_prob: f64,
+    ) -> Result<Answerer<'a>> {
+        match (index, changes) {
+            (Some(index), Some(changes)) => Answerer::with_changes(graph, labels, index, changes, restart_prob),
+            _ => Answerer::new(graph, labels, index, restart_prob),
+        }
+    }
+
     fn without_index(graph: &'a Graph, labels: &'a Labels, restart_prob: f64) -> Result<Answerer<'a>> {
         if !(LEAST_RESTART_PROB..=1.0).contains(&restart_prob) {
             let got = restart_prob.to_string();

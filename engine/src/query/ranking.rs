@@ -66,6 +66,13 @@ pub(super) fn best(
     tie: f64,
 ) -> Result<Vec<Candidate>> {
     let falling = |a: &Candidate, b: &Candidate| b.score.total_cmp(&a.score).then(a.node.cmp(&b.node));
+    // Keeps what may be among the best; gives the least score of those.
+    let keep_best = |kept: &mut Vec<Candidate>| {
+        let (_, last, _) = kept.select_nth_unstable_by(top - 1, falling);
+        let bar = last.score * (1.0 - tie);
+        kept.retain(|candidate| bar <= candidate.score);
+        bar
+    };
     let mut kept: Vec<Candidate> = Vec::new();
     let mut bar = 0.0;
     let mut room = top.saturating_mul(2).max(1024);
@@ -74,17 +81,13 @@ pub(super) fn best(
             kept.push(candidate);
         }
         if room <= kept.len() {
-            let (_, last, _) = kept.select_nth_unstable_by(top - 1, falling);
-            bar = last.score * (1.0 - tie);
-            kept.retain(|candidate| bar <= candidate.score);
+            bar = keep_best(&mut kept);
             room = room.max(2 * kept.len());
         }
     });
     // What cannot be among the best needs neither order nor rank.
     if top < kept.len() {
-        let (_, last, _) = kept.select_nth_unstable_by(top - 1, falling);
-        bar = last.score * (1.0 - tie);
-        kept.retain(|candidate| bar <= candidate.score);
+        keep_best(&mut kept);
     }
     kept.sort_unstable_by(falling);
     let mut ranked = Vec::with_capacity(kept.len());

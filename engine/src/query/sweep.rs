@@ -341,7 +341,7 @@ impl<'g> LazySweeper<'g> {
     /// # Errors
     /// When the graph is damaged.
     pub(super) fn inflow(&mut self) -> Result<Arc<Inflow>> {
-        self.inflow.get_or_make(|| Inflow::new(self.graph, |node| self.labels.rank(node)))
+        self.inflow.turn(self.graph, |node| self.labels.rank(node))
     }
 
     /// The sweeper.
